@@ -1,0 +1,40 @@
+"""Self-running software for predictive models: from one goal file to a model in service that looks after itself.
+
+>>> import tenure
+>>> project = tenure.open("churn")            # doctest: +SKIP
+>>> run = project.run(budget="60s")           # doctest: +SKIP
+>>> project.champion.predict(rows)            # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tenure.api import Champion, OpenProject, init, open
+    from tenure.core.errors import TenureError
+
+__all__ = ["Champion", "OpenProject", "TenureError", "__version__", "init", "open"]
+
+__version__: Final = version("tenure")
+
+# Where each public name lives: importing tenure stays free of everything heavy (PEP 562).
+_HOMES: Final = {
+    "Champion": "tenure.api",
+    "OpenProject": "tenure.api",
+    "TenureError": "tenure.core.errors",
+    "init": "tenure.api",
+    "open": "tenure.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tenure' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

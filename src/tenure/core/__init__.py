@@ -1,0 +1,1 @@
+"""Records, ports and errors: what every room may import, and what imports none of ours."""

@@ -1,0 +1,358 @@
+"""The declarative project file: one pydantic model a section, unknown keys refused with a suggestion."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from tenure.core.data import Kind
+from tenure.core.errors import ConfigError, ProjectMissingError, SecretMissingError, did_you_mean
+from tenure.core.modelling import Task
+from tenure.core.records import digest_of
+
+PROJECT_FILE: Final = "tenure.toml"
+_UNITS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_DURATION: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*$")
+_SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^:/@\s]*):(?P<secret>[^@\s]*)@")
+
+
+def seconds_of(text: str | float) -> float:
+    """Return the seconds that a duration such as "60s", "30 min", "12h", "7d" or "2w" stands for.
+
+    Raises:
+        ValueError: the text is not a duration.
+    """
+    if isinstance(text, int | float):
+        return float(text)
+    found = _DURATION.match(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a duration; write for example '60s', '30m', '12h', '7d'")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds_of),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["60s", "12h", "7d"]}),
+]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values are never changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ProjectSection(Section):
+    """`[project]`: what this is about."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", description="Short name.")
+    task: Task = Field(description="binary, multiclass or regression.")
+    question: str = Field("", description="What is asked, in the owner's words.")
+    owner: str = Field("", description="Who answers for the model.")
+
+
+class ColumnSpec(Section):
+    """`[data.columns.NAME]`: what a person knows better than the data show."""
+
+    kind: Kind | None = Field(None, description="How models read the column, where the guess is wrong.")
+    use: bool = Field(True, description="false keeps the column away from models.")
+    available: Literal["at_prediction", "after"] | None = Field(
+        None,
+        description="'after' for what is known only after the outcome; 'at_prediction' overrules a leakage finding.",
+    )
+
+
+class DataSection(Section):
+    """`[data]`: where the rows are and what their columns mean."""
+
+    source: str = Field(min_length=1, description="A file, a glob, or a database URL. ${NAME} takes a secret.")
+    query: str | None = Field(None, description="SQL to run, where the source is a database.")
+    target: str = Field(min_length=1, description="The column to predict.")
+    positive: str | None = Field(None, description="The value of the target that counts as yes (binary).")
+    time: str | None = Field(None, description="When the prediction is made; rows are split in this order.")
+    group: str | None = Field(None, description="Whose rows belong together.")
+    key: str | None = Field(None, description="What identifies a row.")
+    outcome_delay: Duration = Field(0.0, description="How long after the prediction the truth is known.")
+    columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="What to know about single columns.")
+
+
+class ValueSection(Section):
+    """`[value]`: what right and wrong decisions are worth. Drives threshold, gate, monitoring and advice."""
+
+    action: str = Field("act", description="What is done with a predicted yes.")
+    currency: str = Field("EUR", description="Unit of the values.")
+    true_positive: float = Field(0.0, description="Worth of acting on a row that is a yes.")
+    false_positive: float = Field(0.0, description="Worth (usually negative) of acting on a row that is a no.")
+    false_negative: float = Field(0.0, description="Worth of not acting on a yes.")
+    true_negative: float = Field(0.0, description="Worth of not acting on a no.")
+    capacity: int | None = Field(None, gt=0, description="How many actions one window allows.")
+    error_cost: float | None = Field(None, gt=0, description="Regression: cost of being off by one unit.")
+
+    @property
+    def is_given(self) -> bool:
+        """Say whether the owner gave any value for decisions."""
+        return any((self.true_positive, self.false_positive, self.false_negative, self.true_negative))
+
+    @property
+    def break_even(self) -> float:
+        """Return the probability above which acting pays: c_fp / (c_fp + c_fn) in net values."""
+        cost_of_acting = self.true_negative - self.false_positive
+        gain_of_acting = self.true_positive - self.false_negative
+        return cost_of_acting / (cost_of_acting + gain_of_acting)
+
+    @model_validator(mode="after")
+    def _acting_can_pay(self) -> ValueSection:
+        if self.is_given and (
+            self.true_positive - self.false_negative <= 0 or self.true_negative - self.false_positive <= 0
+        ):
+            raise ValueError(
+                "acting on a yes must be worth more than not acting, and acting on a no less: "
+                "true_positive > false_negative and false_positive < true_negative"
+            )
+        return self
+
+
+class QualitySection(Section):
+    """`[quality]`: how strict the contract is."""
+
+    max_quarantine_share: float = Field(0.2, ge=0, le=1, description="More rows than this set aside blocks the run.")
+    on_leakage: Literal["block", "drop", "warn"] = Field(
+        "drop", description="What to do with a column that knows the answer."
+    )
+
+
+class ValidationSection(Section):
+    """`[validation]`: how candidates are compared. Left out, the data decide."""
+
+    metric: str | None = Field(None, description="Left out: roc_auc, log_loss or rmse by task.")
+    splitter: (
+        Literal["stratified-k-fold", "k-fold", "group-k-fold", "time-blocks", "group-time-blocks", "holdout"] | None
+    ) = Field(None, description="Overrules the choice.")
+    folds: int = Field(5, ge=2, le=20, description="Blocks of rows.")
+
+
+class TrainingSection(Section):
+    """`[training]`: what may be tried and how long a run may take."""
+
+    budget: Duration = Field(60.0, gt=0, description="Wall clock of a whole run; learning takes 70 % of it.")
+    families: list[str] | None = Field(None, description="Left out: every family that is installed.")
+    seed: int = Field(0, ge=0, description="Start of all randomness.")
+
+
+class RobustnessSection(Section):
+    """`[robustness]`: which checks run. Left out, all."""
+
+    skip: list[str] = Field(default_factory=list, description="Names of checks not to run.")
+
+
+class PromotionSection(Section):
+    """`[promotion]`: what a challenger must show."""
+
+    min_gain: float = Field(0.0, ge=0, description="Smallest gain in the metric, at the low end of its interval.")
+
+
+class ServingSection(Section):
+    """`[serving]`: how predictions are answered."""
+
+    host: str = Field("127.0.0.1", description="Loopback unless told otherwise.")
+    port: int = Field(8400, ge=0, le=65_535, description="0 takes any free port.")
+    max_latency_ms: float = Field(5.0, gt=0, description="A model slower than this for one row does not pass.")
+    max_rows: int = Field(10_000, gt=0, description="Rows in one request.")
+    max_body_mb: float = Field(16.0, gt=0, description="Bytes in one request, in MB.")
+
+
+class MonitoringSection(Section):
+    """`[monitoring]`: how traffic is cut into windows and how often a false alarm is tolerable."""
+
+    window: str = Field(
+        "7d", pattern=r"^\s*(\d+(\.\d+)?\s*(s|min|m|h|d|w)|\d+\s*rows)\s*$", description="'7d' or '500 rows'."
+    )
+    false_alarms_per_year: float = Field(1.0, gt=0, description="The one dial of the alarms.")
+    min_rows: int = Field(100, ge=10, description="A smaller window is only reported, not judged.")
+
+    @property
+    def window_rows(self) -> int | None:
+        """Return the rows of a window, where it is counted in rows."""
+        text = self.window.strip()
+        return int(text.removesuffix("rows")) if text.endswith("rows") else None
+
+    @property
+    def window_seconds(self) -> float | None:
+        """Return the seconds of a window, where it is counted in time."""
+        return None if self.window_rows is not None else seconds_of(self.window)
+
+
+class OperationsSection(Section):
+    """`[operations]`: how much is done without asking."""
+
+    autonomy: Literal["observe", "propose", "auto"] = Field("propose", description="observe, propose or auto.")
+    check_every: Duration = Field(60.0, gt=0, description="How often `tenure watch` looks.")
+
+
+class StateSection(Section):
+    """`[state]`: where everything is remembered."""
+
+    url: str | None = Field(None, description="postgresql://user:${PASSWORD}@host/db; left out: SQLite in .tenure/.")
+
+
+class Project(Section):
+    """The wish: everything that `tenure.toml` says."""
+
+    schema_version: Literal[1] = 1
+    project: ProjectSection
+    data: DataSection
+    value: ValueSection = ValueSection()
+    quality: QualitySection = QualitySection()
+    validation: ValidationSection = ValidationSection()
+    training: TrainingSection = TrainingSection()
+    robustness: RobustnessSection = RobustnessSection()
+    promotion: PromotionSection = PromotionSection()
+    serving: ServingSection = ServingSection()
+    monitoring: MonitoringSection = MonitoringSection()
+    operations: OperationsSection = OperationsSection()
+    state: StateSection = StateSection()
+
+    def digest(self, *sections: str) -> str:
+        """Return the identity of the named sections (all when none is named); secrets stay as `${NAME}`."""
+        content = self.model_dump(mode="json")
+        return digest_of({name: content[name] for name in (sections or tuple(content))})
+
+
+def load_project(folder: Path) -> Project:
+    """Read `tenure.toml` in `folder`.
+
+    Raises:
+        ProjectMissingError: there is no such file.
+        ConfigError: the file is not TOML, has unknown keys, or values that cannot be used.
+    """
+    path = folder / PROJECT_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ProjectMissingError(
+            f"There is no {PROJECT_FILE} in {folder}.",
+            where=str(path),
+            hint="Write one with: tenure init DATA --target COLUMN, or name its folder with --project.",
+        ) from error
+    except (UnicodeDecodeError, PermissionError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error}.", where=str(path), hint="Save it as UTF-8 text you may read."
+        ) from error
+    return parse_project(text, where=str(path))
+
+
+def parse_project(text: str, *, where: str = PROJECT_FILE) -> Project:
+    """Read the text of a project file; errors as in `load_project`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"The project file is not valid TOML: {error}.", where=where, hint="Mend that line."
+        ) from error
+    _refuse_misplaced_secrets(data, ())
+    try:
+        return Project.model_validate(data)
+    except ValidationError as error:
+        raise _as_config_error(error, where) from error
+
+
+def _as_config_error(error: ValidationError, where: str) -> ConfigError:
+    first, *others = error.errors()
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" ({len(others)} more problems follow.)" if others else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"][:-1])
+        return ConfigError(
+            f"Unknown key {place!r} in the project file.{more}",
+            where=f"{where}: {place}",
+            hint=did_you_mean(str(first["loc"][-1]), known),
+        )
+    if first["type"] == "missing":
+        return ConfigError(
+            f"The key {place!r} is missing.{more}",
+            where=f"{where}: {place}",
+            hint=f"Add {place} to the project file.",
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return ConfigError(
+        f"{place}: {message}.{more}",
+        where=f"{where}: {place}",
+        hint=f"You wrote {redacted(repr(first['input']))}; change it.",
+    )
+
+
+def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that the section at `path` knows; below data.columns every name leads to a ColumnSpec."""
+    if path[:2] == ("data", "columns"):
+        return sorted(ColumnSpec.model_fields)
+    model: type[BaseModel] = Project
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return sorted(model.model_fields)
+
+
+_MAY_HOLD_SECRETS: Final = (("data", "source"), ("state", "url"))
+
+
+def _refuse_misplaced_secrets(data: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    for key, value in data.items():
+        here = (*path, key)
+        if isinstance(value, Mapping):
+            _refuse_misplaced_secrets(value, here)
+        elif isinstance(value, str) and _SECRET.search(value) and here not in _MAY_HOLD_SECRETS:
+            raise ConfigError(
+                f"{'.'.join(here)} holds ${{...}}, which is for secrets only.",
+                where=".".join(here),
+                hint="Secrets may stand in data.source and state.url; write other values out.",
+            )
+
+
+def with_secrets(text: str, *, where: str) -> str:
+    """Return `text` with every `${NAME}` taken from the environment.
+
+    Raises:
+        SecretMissingError: a named variable is not set.
+    """
+
+    def take(found: re.Match[str]) -> str:
+        value = os.environ.get(found[1])
+        if value is None:
+            raise SecretMissingError(
+                f"The environment variable {found[1]} is not set.",
+                where=where,
+                hint=f"Set it: export {found[1]}=...",
+            )
+        return value
+
+    return _SECRET.sub(take, text)
+
+
+def redacted(text: str) -> str:
+    """Return `text` with the password of every URL in it replaced by ***."""
+    return _PASSWORD.sub(lambda found: f"{found['head']}:***@", text)
+
+
+def editor_schema() -> dict[str, Any]:
+    """Return the JSON schema of the project file, for editors."""
+    schema = Project.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "tenure project file"
+    return schema

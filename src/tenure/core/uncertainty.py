@@ -1,0 +1,141 @@
+"""Intervals for scores and for paired gains.
+
+Row-wise metrics: normal interval on row losses, summed by cluster where rows belong together (delta method for RMSE).
+AUC: DeLong, Clarke-Pearson 1988, in the mid-rank form of Sun and Xu 2014.
+Everything else: bootstrap over rows or clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenure.core.metrics import Metric, Targets, positive
+from tenure.core.modelling import Floats, Score
+
+_Z95: Final = 1.959963984540054
+_BOOTSTRAPS: Final = 300
+_BOOTSTRAP_ROWS: Final = 20_000
+
+Clusters = NDArray[np.int64]
+
+
+def score_with_interval(
+    metric: Metric, target: Targets, predicted: Floats, *, clusters: Clusters | None = None, seed: int = 0
+) -> Score:
+    """Return the metric with its 95 % interval.
+
+    `clusters` (int64, one value a row) keeps rows that belong together on one side of every resample: groups, or
+    stretches of time.
+    """
+    value = metric(target, predicted)
+    rows = len(target)
+    if metric.row_loss is not None and metric.from_mean_loss is not None:
+        losses = metric.row_loss(target, predicted)
+        mean, error = _mean_and_error(losses, clusters)
+        ends = (
+            metric.from_mean_loss(max(mean - _Z95 * error, 0.0)),
+            metric.from_mean_loss(mean + _Z95 * error),
+        )
+        return Score(metric.name, value, min(ends), max(ends), rows)
+    if metric.name == "roc_auc" and clusters is None and (predicted.ndim == 1 or predicted.shape[1] == 2):
+        error = float(np.sqrt(_delong(target == 1, positive(predicted)[None, :])[0, 0]))
+        return Score(metric.name, value, max(value - _Z95 * error, 0.0), min(value + _Z95 * error, 1.0), rows)
+    draws = _bootstrap(lambda at: metric(target[at], predicted[at]), rows, clusters, seed)
+    low, high = value - _Z95 * float(np.std(draws)), value + _Z95 * float(np.std(draws))
+    return Score(metric.name, value, low, high, rows)
+
+
+def paired_gain(
+    metric: Metric,
+    target: Targets,
+    new: Floats,
+    old: Floats,
+    *,
+    clusters: Clusters | None = None,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Return how much better `new` is than `old` on the same rows: gain, low, high (95 %, positive is better)."""
+    gain = metric.gain(metric(target, new), metric(target, old))
+    if metric.name == "roc_auc" and clusters is None and (new.ndim == 1 or new.shape[1] == 2):
+        covariance = _delong(target == 1, np.vstack([positive(new), positive(old)]))
+        error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
+        return gain, gain - _Z95 * error, gain + _Z95 * error
+    draws = _bootstrap(
+        lambda at: metric.gain(metric(target[at], new[at]), metric(target[at], old[at])),
+        len(target),
+        clusters,
+        seed,
+    )
+    error = float(np.std(draws))
+    return gain, gain - _Z95 * error, gain + _Z95 * error
+
+
+def mean_with_interval(values: Floats, *, clusters: Clusters | None = None) -> tuple[float, float, float]:
+    """Return the mean of `values` with its 95 % interval: mean, low, high."""
+    mean, error = _mean_and_error(values, clusters)
+    return mean, mean - _Z95 * error, mean + _Z95 * error
+
+
+def _mean_and_error(values: Floats, clusters: Clusters | None) -> tuple[float, float]:
+    n = len(values)
+    mean = float(np.mean(values)) if n else float("nan")
+    if n < 2:
+        return mean, float("inf")
+    if clusters is None:
+        return mean, float(np.std(values, ddof=1) / np.sqrt(n))
+    _, code = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(code, weights=values - mean)
+    g = len(sums)
+    if g < 2:
+        return mean, float("inf")
+    return mean, float(np.sqrt(np.sum(sums**2) * g / (g - 1)) / n)
+
+
+def _bootstrap(
+    statistic: Callable[[NDArray[np.int64]], float], rows: int, clusters: Clusters | None, seed: int
+) -> Floats:
+    rng = np.random.default_rng(seed)
+    if clusters is None:
+        size = min(rows, _BOOTSTRAP_ROWS)
+        draws = np.array([statistic(rng.integers(0, rows, size)) for _ in range(_BOOTSTRAPS)], dtype=np.float64)
+        shrunk: Floats = _finite(draws) * np.sqrt(size / rows)
+        return shrunk
+    _, code = np.unique(clusters, return_inverse=True)
+    order = np.argsort(code, kind="stable")
+    starts = np.searchsorted(code[order], np.arange(code.max() + 2))
+    members = [order[starts[g] : starts[g + 1]] for g in range(code.max() + 1)]
+    draws = np.array(
+        [
+            statistic(np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))]))
+            for _ in range(_BOOTSTRAPS)
+        ],
+        dtype=np.float64,
+    )
+    return _finite(draws)
+
+
+def _finite(draws: Floats) -> Floats:
+    kept: Floats = draws[np.isfinite(draws)]
+    return kept if kept.size else np.array([np.nan])
+
+
+def _delong(truth: NDArray[np.bool_], scores: Floats) -> Floats:
+    """Return the covariance matrix of the AUCs of `scores` (m, n)."""
+    m = scores.shape[0]
+    n_pos, n_neg = int(truth.sum()), int((~truth).sum())
+    if n_pos < 2 or n_neg < 2:
+        return np.full((m, m), np.inf)
+    of_pos, of_neg = np.empty((m, n_pos)), np.empty((m, n_neg))
+    for i in range(m):
+        pos, neg = scores[i, truth], scores[i, ~truth]
+        sorted_neg, sorted_pos = np.sort(neg), np.sort(pos)
+        below = np.searchsorted(sorted_neg, pos, "left") + np.searchsorted(sorted_neg, pos, "right")
+        above = np.searchsorted(sorted_pos, neg, "left") + np.searchsorted(sorted_pos, neg, "right")
+        of_pos[i] = below / (2 * n_neg)
+        of_neg[i] = 1 - above / (2 * n_pos)
+    covariance: Floats = np.atleast_2d(np.cov(of_pos)) / n_pos + np.atleast_2d(np.cov(of_neg)) / n_neg
+    return covariance

@@ -1,0 +1,1 @@
+"""Order and time: the plan, the runner, the loop."""

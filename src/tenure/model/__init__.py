@@ -1,0 +1,1 @@
+"""A fitted model as data: what training makes and what serving and checks use."""

@@ -1,0 +1,1 @@
+"""From findings and a comparison to a gate decision."""

@@ -1,0 +1,1 @@
+"""From a snapshot to a quality report: contract, quarantine, integrity and leakage."""

@@ -1,0 +1,1 @@
+"""From a gate decision to versions and aliases, and back."""

@@ -1,0 +1,1 @@
+"""From records to a dossier for the owner and the engineer."""

@@ -1,0 +1,1 @@
+"""From a leaderboard to a robustness report."""

@@ -1,0 +1,1 @@
+"""Predictions and outcomes over HTTP."""

@@ -1,0 +1,1 @@
+"""What is remembered: ledger, registry, traffic, artifacts, leases."""

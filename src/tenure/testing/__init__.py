@@ -1,0 +1,1 @@
+"""Conformance kit for plug-in authors, and worlds with planted truths."""

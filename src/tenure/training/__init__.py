@@ -1,0 +1,1 @@
+"""From rows and a plan to a leaderboard."""
