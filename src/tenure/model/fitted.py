@@ -1,0 +1,75 @@
+"""A fitted model in memory: the column plan, the weighted members, and how their answer becomes a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tenure.core.contract import Contract
+from tenure.core.data import Schema
+from tenure.core.modelling import Floats, Task
+from tenure.core.ports import Member
+from tenure.model.plan import ColumnPlan
+
+
+@dataclass(frozen=True)
+class WeightedMember:
+    """One member of the ensemble: its candidate's name and its share of the answer."""
+
+    name: str
+    weight: float
+    member: Member
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """Everything that predicting, explaining and serving need.
+
+    The weights of `members` sum to 1. `temperature` divides the log-probabilities (1 for none). `threshold` is the
+    probability from which a binary answer is the positive (last) class, None for 0.5. `interval` is what to add to a
+    value for the ends of its 90 % interval.
+    """
+
+    task: Task
+    classes: tuple[str, ...]
+    target: str
+    schema: Schema
+    contract: Contract
+    plan: ColumnPlan
+    members: tuple[WeightedMember, ...]
+    temperature: float = 1.0
+    threshold: float | None = None
+    threshold_reason: str = ""
+    interval: tuple[float, float] | None = None
+    metric: str = ""
+    key: str | None = None
+    time: str | None = None
+
+    def predict(self, matrix: Floats) -> Floats:
+        """Return calibrated probabilities (n, k) or values (n,) of an encoded matrix."""
+        first, *others = self.members
+        answer = first.weight * first.member.predict(matrix)
+        for other in others:
+            answer += other.weight * other.member.predict(matrix)
+        return tempered(answer, self.temperature) if self.task.is_classification else answer
+
+    def predict_row(self, row: Mapping[str, Any]) -> Floats:
+        """Return the same for one row of raw values, without a data frame: (1, k) or (1,)."""
+        return self.predict(self.plan.encode_row(row)[None, :])
+
+
+def tempered(probabilities: Floats, temperature: float) -> Floats:
+    """Return probabilities (n, k) whose logarithms are divided by `temperature`; 1 changes nothing.
+
+    Guo et al. 2017, "On calibration of modern neural networks".
+    """
+    if temperature == 1.0:
+        return probabilities
+    logs = np.log(np.maximum(probabilities, 1e-15)) / temperature
+    logs -= logs.max(axis=1, keepdims=True)
+    raised = np.exp(logs)
+    shares: Floats = raised / raised.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,52 @@
+"""The member that is a LightGBM tree ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from tenure.core.modelling import Floats, Task
+from tenure.model.boosters import Booster
+
+
+class LightGBMMember:
+    """Predicts with a LightGBM model; `text` is what `Booster.model_to_string()` of the library gives.
+
+    `threads` (for tables) should be the number that concurrent fits use; None means all cores.
+    """
+
+    kind: ClassVar[str] = "lightgbm"
+
+    def __init__(self, task: Task, text: str, *, threads: int | None = None) -> None:
+        self.task = task
+        self._booster = Booster(text, threads=threads)
+
+    def predict(self, matrix: Floats) -> Floats:
+        """Return probabilities (n, k) or values (n,)."""
+        answer = self._booster.predict(matrix)
+        if self.task is Task.MULTICLASS:
+            return answer
+        if self.task is Task.REGRESSION:
+            return answer[:, 0]
+        both = np.empty((len(answer), 2))  # much quicker on one row than stacking columns
+        both[:, 1] = answer[:, 0]
+        both[:, 0] = 1.0 - both[:, 1]
+        return both
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """Return (n, d + 1, outputs): tree SHAP values in raw-score units, the base last."""
+        return self._booster.contributions(matrix).swapaxes(1, 2)
+
+    def save(self, folder: Path, stem: str) -> dict[str, Any]:
+        """Write `<stem>.txt` and return what `load` needs."""
+        name = f"{stem}.txt"
+        (folder / name).write_text(self._booster.text, encoding="utf-8", newline="\n")
+        return {"task": self.task.value, "file": name}
+
+    @classmethod
+    def load(cls, folder: Path, spec: Mapping[str, Any]) -> Self:
+        """Read the member again."""
+        return cls(Task(spec["task"]), (folder / spec["file"]).read_text(encoding="utf-8"))

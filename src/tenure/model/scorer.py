@@ -1,0 +1,155 @@
+"""Scores rows with a stored model: a table, or one row without a data frame, and explains the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import polars as pl
+
+from tenure.core.errors import SchemaChangedError, did_you_mean
+from tenure.core.modelling import Floats, Task
+from tenure.model.bundle import check_rows, read_bundle
+from tenure.model.fitted import FittedModel
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a member offers that can explain itself: (n, d + 1, outputs) in raw-score units, the base last.
+
+    Outputs: one for binary tasks (log-odds of the positive class) and regression, one for each class otherwise.
+    """
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """Return what each encoded number adds to the raw score of each row."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Answers for some rows: `labels` and `probabilities` (n, k), or `values` with `low` and `high` (n,)."""
+
+    labels: list[str] | None = None
+    probabilities: Floats | None = None
+    values: Floats | None = None
+    low: Floats | None = None
+    high: Floats | None = None
+
+    def to_frame(self, model: FittedModel, *, version: str, key: pl.Series | None = None) -> pl.DataFrame:
+        """Return the answers as a table: key, prediction, probabilities or interval ends, version."""
+        columns: dict[str, Any] = {} if key is None else {key.name or model.key or "key": key}
+        columns["prediction"] = self.values if self.labels is None else self.labels
+        if self.probabilities is not None and model.task is Task.BINARY:
+            columns["probability"] = self.probabilities[:, -1]
+        elif self.probabilities is not None:
+            columns |= {f"probability_{c}": self.probabilities[:, at] for at, c in enumerate(model.classes)}
+        if self.low is not None and self.high is not None:
+            columns |= {"interval_low": self.low, "interval_high": self.high}
+        return pl.DataFrame(columns).with_columns(pl.lit(version).alias("version"))
+
+
+class Scorer:
+    """Predicts with a fitted model. Safe to share between threads."""
+
+    def __init__(self, model: FittedModel) -> None:
+        self.model = model
+        self._inputs = frozenset(model.plan.inputs)
+
+    @classmethod
+    def load(cls, folder: Path, *, verify: bool = True) -> Self:
+        """Read a model from its folder; with `verify`, its stored rows must give their stored answers.
+
+        Raises:
+            BundleError: the folder is damaged, or the model answers differently on this machine.
+        """
+        model = read_bundle(folder)
+        if verify:
+            check_rows(model, folder)
+        return cls(model)
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Accept any columns that include those the model reads.
+
+        Raises:
+            SchemaChangedError: some are missing; it names them.
+        """
+        if self._inputs.issubset(columns):
+            return
+        missing = [name for name in self.model.plan.inputs if name not in columns]
+        extra = [name for name in columns if name not in self._inputs]
+        named = ", ".join(repr(name) for name in missing[:10]) + (", ..." if len(missing) > 10 else "")
+        counted = "a column" if len(missing) == 1 else f"{len(missing)} columns"
+        raise SchemaChangedError(
+            f"The rows lack {counted} that the model reads: {named}.",
+            where=f"columns.{missing[0]}",
+            hint=f"Give every row a value or null for {missing[0]!r}. {did_you_mean(missing[0], extra)}",
+        )
+
+    def raw(self, frame: pl.DataFrame) -> Floats:
+        """Return calibrated probabilities (n, k) in class order, or values (n,).
+
+        Raises:
+            SchemaChangedError: a column that the model reads is missing.
+        """
+        self.check_columns(frame.columns)
+        return self.model.predict(self.model.plan.encode(frame))
+
+    def score(self, frame: pl.DataFrame) -> Scored:
+        """Return labels and probabilities, or values with intervals; errors as in `raw`."""
+        return self._scored(self.raw(frame))
+
+    def score_row(self, row: Mapping[str, Any]) -> Scored:
+        """Return the same for one row, bit for bit. A column not in `row` is missing; `check_columns` refuses that."""
+        return self._scored(self.model.predict_row(row))
+
+    def explain(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return how much each source column added to each row's raw score, and the `base` they start from.
+
+        In log-odds of the positive class, the margin of the predicted class, or value units. Members that cannot
+        explain themselves are left out. A column that is itself called `base` makes the last one `base_score`.
+
+        Raises:
+            SchemaChangedError: a column that the model reads is missing.
+        """
+        self.check_columns(frame.columns)
+        matrix = self.model.plan.encode(frame)
+        shares = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
+        weight = 0.0
+        chosen = self._explained_output(matrix)
+        for part in self.model.members:
+            if part.weight > 0 and isinstance(part.member, Explains):
+                found = part.member.contributions(matrix)
+                shares += part.weight * np.take_along_axis(found, chosen[:, None, None], axis=2)[:, :, 0]
+                weight += part.weight
+        shares /= (weight or 1.0) * (self.model.temperature if self.model.task.is_classification else 1.0)
+        return self._by_source(shares)
+
+    def _explained_output(self, matrix: Floats) -> Any:
+        """Return which output explains each row: the predicted class, or the only one."""
+        if self.model.task is Task.MULTICLASS:
+            return self.model.predict(matrix).argmax(axis=1)
+        return np.zeros(matrix.shape[0], dtype=np.int64)
+
+    def _by_source(self, shares: Floats) -> pl.DataFrame:
+        sources = self.model.plan.sources
+        totals = {source: np.zeros(shares.shape[0]) for source in dict.fromkeys(sources)}
+        for at, source in enumerate(sources):
+            totals[source] += shares[:, at]
+        base = "base" if "base" not in totals else "base_score"
+        return pl.DataFrame({**totals, base: shares[:, -1]})
+
+    def _scored(self, raw: Floats) -> Scored:
+        model = self.model
+        if model.task is Task.REGRESSION:
+            if model.interval is None:
+                return Scored(values=raw)
+            return Scored(values=raw, low=raw + model.interval[0], high=raw + model.interval[1])
+        if model.task is Task.BINARY:
+            threshold = 0.5 if model.threshold is None else model.threshold
+            codes = (raw[:, 1] >= threshold).astype(np.int64)
+        else:
+            codes = raw.argmax(axis=1)
+        return Scored(labels=[model.classes[code] for code in codes.tolist()], probabilities=raw)

@@ -1,0 +1,137 @@
+"""Fits the column plan: decides for every feature which operations turn it into numbers.
+
+Only the features themselves are looked at, never the target, so one plan serves all folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import combinations, islice
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from tenure.core.data import Column, Kind, Schema
+from tenure.model.operations import (
+    CALENDAR_PARTS,
+    Calendar,
+    Category,
+    Difference,
+    Frequency,
+    Number,
+    Operation,
+    TextShape,
+    TextTopics,
+)
+from tenure.model.plan import ColumnPlan
+from tenure.model.values import NO_MOMENT, moments_of, texts_of
+from tenure.training.features.text import fit_topics
+
+MOST_CODES: Final = 1000
+"""More levels than this become how often each was seen."""
+
+_FEW_LEVELS: Final = 255
+_RARE_COUNT: Final = 10
+_MOST_DIFFERENCES: Final = 10
+_CYCLES: Final = 1.9
+_DAY: Final = 86_400_000_000
+_CYCLE_DAYS: Final = {
+    "month": 365.25,
+    "season_sin": 365.25,
+    "season_cos": 365.25,
+    "day": 30.4,
+    "weekday": 7.0,
+    "hour": 1.0,
+    "minute": 1.0,
+}
+
+
+def fit_plan(
+    frame: pl.DataFrame,
+    schema: Schema,
+    *,
+    rng: np.random.Generator,
+    dropped: Collection[str] = (),
+    text_rows: int = 50_000,
+) -> ColumnPlan:
+    """Return the plan for the features of `schema` without `dropped`, and for the calendar of its time column.
+
+    Columns that never vary in `frame` are left out. `text_rows` bounds from how many texts topics are learned.
+    """
+    columns = [column for column in schema.features if column.name not in dropped and column.name in frame.columns]
+    operations: list[Operation] = []
+    for column in columns:
+        operations += _operations(frame[column.name], column, rng, text_rows)
+    times = [column.name for column in columns if column.kind is Kind.DATETIME]
+    operations += _differences(frame, times)
+    time = schema.time
+    if time is not None and time in frame.columns and schema[time].kind is Kind.DATETIME:
+        operations += _calendar(frame[time], time)
+    return ColumnPlan(operations)
+
+
+def _operations(series: pl.Series, column: Column, rng: np.random.Generator, text_rows: int) -> Iterator[Operation]:
+    """Yield what turns one feature into numbers."""
+    match column.kind:
+        case Kind.NUMERIC | Kind.BOOLEAN:
+            number = Number(column.name)
+            if _varies(number, series):
+                yield number
+        case Kind.CATEGORICAL:
+            yield from _category(series, column.name)
+        case Kind.DATETIME:
+            yield from _calendar(series, column.name)
+        case Kind.TEXT:
+            yield TextShape(column.name)
+            topics = fit_topics(texts_of(series), rng=rng, rows=text_rows)
+            if topics is not None:
+                yield TextTopics(column.name, topics)
+
+
+def _varies(operation: Operation, series: pl.Series) -> bool:
+    """Say whether an operation gives more than one number on this column (missing counts as one)."""
+    return len(np.unique(operation.encode(series.to_frame(operation.source)))) > 1
+
+
+def _category(series: pl.Series, name: str) -> Iterator[Operation]:
+    """Yield codes by frequency, or the frequency itself where there are very many levels."""
+    counts = texts_of(series).alias("level").drop_nulls().value_counts(name="count")
+    counts = counts.sort(["count", "level"], descending=[True, False])
+    if counts.height + (series.null_count() > 0) < 2:
+        return
+    common = pl.col("count") >= _RARE_COUNT if counts.height > _FEW_LEVELS else pl.lit(True)
+    levels = counts.filter(common)["level"].to_list()
+    if counts.height <= MOST_CODES and levels:
+        yield Category(name, tuple(levels), tuple(counts.filter(~common)["level"].to_list()))
+        return
+    often = counts.filter(pl.col("count") > 1)
+    frequency = Frequency(name, tuple(often["level"].to_list()), tuple(often["count"].to_list()))
+    if _varies(frequency, series):
+        yield frequency
+
+
+def _calendar(series: pl.Series, name: str) -> Iterator[Operation]:
+    """Yield the calendar parts that vary and whose cycle was seen about twice.
+
+    A part seen for less than that (the month, in half a year of rows) only counts elapsed time, which never comes back.
+    """
+    moments = moments_of(series)
+    known = moments[moments != NO_MOMENT]
+    if known.size == 0:
+        return
+    days = float(known.max() - known.min()) / _DAY
+    matrix = Calendar(name, CALENDAR_PARTS).encode(series.to_frame(name))
+    different = {part: len(np.unique(matrix[:, at])) for at, part in enumerate(CALENDAR_PARTS)}
+    parts = [p for p in CALENDAR_PARTS if different[p] > 1 and days >= _CYCLES * _CYCLE_DAYS[p]]
+    if different["minute"] == different["hour"] and "minute" in parts:
+        parts.remove("minute")
+    if parts:
+        yield Calendar(name, tuple(parts))
+
+
+def _differences(frame: pl.DataFrame, times: list[str]) -> Iterator[Operation]:
+    """Yield the days between each two datetime features, at most ten, where they vary."""
+    pairs = (Difference(later, earlier) for earlier, later in combinations(times, 2))
+    varying = (pair for pair in pairs if len(np.unique(pair.encode(frame))) > 1)
+    yield from islice(varying, _MOST_DIFFERENCES)
