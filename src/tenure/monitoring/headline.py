@@ -1,0 +1,59 @@
+"""Say in one plain sentence how the model is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenure.core.evidence import Finding, Verdict
+from tenure.core.lifecycle import Health
+from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
+from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
+
+
+def headline_of(status: Health, findings: Sequence[Finding]) -> str:
+    """Return the sentence that the owner reads first."""
+    if status is Health.ILL:
+        return _of_illness(findings)
+    if status is Health.CHANGED:
+        return _of_change(findings)
+    if status is Health.LEARNING:
+        small = next((f for f in findings if f.check == ENOUGH_ROWS), None)
+        return "Too early to tell: " + (small.measurement.skipped or "" if small else "nothing can be judged yet.")
+    score = _first(findings, REALISED_SCORE, Verdict.PASS)
+    if score is None:
+        return "Rows look as they did in training. No outcomes can be judged yet."
+    return f"The model does what was promised. {score.says}"
+
+
+def _of_illness(findings: Sequence[Finding]) -> str:
+    blocking = [finding for finding in findings if finding.verdict.blocks]
+    faults = [finding for finding in blocking if finding.check in RULES]
+    if faults:
+        columns = len({finding.subject for finding in faults})
+        more = f" {columns - 1} more columns are broken too." if columns > 1 else ""
+        return f"The rows that come in are broken: {faults[0].says}{more}"
+    broken = next((finding for finding in blocking if finding.verdict is Verdict.ERROR), None)
+    if broken is not None:
+        return f"The health is not known. {broken.says}"
+    return f"The model is worse than promised. {blocking[0].says}"
+
+
+def _of_change(findings: Sequence[Finding]) -> str:
+    warned = [finding for finding in findings if finding.verdict is Verdict.WARN]
+    slipping = next((finding for finding in warned if finding.check in (REALISED_SCORE, REALISED_VALUE)), None)
+    if slipping is not None:
+        return f"The model may be slipping, within what chance explains. {slipping.says}"
+    moved = sorted(
+        (finding for finding in warned if finding.check != VOLUME),
+        key=lambda finding: -float(finding.measurement.evidence.get("importance", 0.0)),
+    )
+    first = (moved or warned)[0]
+    others = len({finding.subject for finding in moved}) - 1
+    more = f" {others} more {'column' if others == 1 else 'columns'} moved too." if others > 0 else ""
+    judged = _first(findings, REALISED_SCORE, Verdict.PASS) is not None
+    harm = "No harm is shown." if judged else "Whether it does harm is not known before outcomes come."
+    return f"Something changed: {first.says}{more} {harm}"
+
+
+def _first(findings: Sequence[Finding], check: str, verdict: Verdict) -> Finding | None:
+    return next((finding for finding in findings if finding.check == check and finding.verdict is verdict), None)

@@ -1,0 +1,127 @@
+"""What came true: realised score and money of answered predictions whose outcome is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from tenure.core.metrics import Metric, Targets
+from tenure.core.modelling import Floats, Score, Task
+from tenure.core.project import ValueSection
+from tenure.core.uncertainty import score_with_interval
+
+_INTERVAL_ROWS: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """Predictions whose outcome is known.
+
+    `target` holds class codes (int64) or values (float64), `predicted` probabilities (n, k) or values (n,),
+    `acted` whether the owner's action followed (None where there is no action to take).
+    """
+
+    target: Targets
+    predicted: Floats
+    acted: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def score(self, metric: Metric) -> Score | None:
+        """Return the realised score with its 95 % interval; None where the metric is not defined on these rows."""
+        if len(self) == 0 or not np.isfinite(metric(self.target, self.predicted)):
+            return None
+        score = score_with_interval(metric, self.target, self.predicted)
+        return score if np.isfinite(score.low) and np.isfinite(score.high) else None
+
+
+def answered(rows: pl.DataFrame, *, task: Task, classes: tuple[str, ...], value: ValueSection) -> Answered:
+    """Return the rows of `Traffic.joined` with a usable outcome; outcomes that the target cannot have are left out."""
+    if task is Task.REGRESSION:
+        outcome = rows["outcome"].cast(pl.Float64, strict=False)
+        known = rows.with_columns(outcome.alias("outcome")).filter(
+            pl.col("outcome").is_finite() & pl.col("value").is_finite()
+        )
+        return Answered(known["outcome"].to_numpy(), known["value"].cast(pl.Float64).to_numpy())
+    columns = [f"p_{code}" for code in range(len(classes))]
+    if not set(columns) <= set(rows.columns):
+        return Answered(np.zeros(0, dtype=np.int64), np.zeros((0, len(classes))))
+    code_of = _whole_number_forms(classes) | {name: code for code, name in enumerate(classes)}
+    coded = rows.with_columns(pl.col("outcome").replace_strict(code_of, default=None, return_dtype=pl.Int64))
+    known = coded.filter(pl.all_horizontal(pl.col("outcome", *columns).is_not_null()))
+    acted = None
+    if task is Task.BINARY:
+        acted = _acted(known["prediction"], known[columns[-1]].to_numpy(), classes[-1], value.capacity)
+    return Answered(known["outcome"].to_numpy(), known.select(columns).to_numpy().astype(np.float64), acted)
+
+
+def _whole_number_forms(classes: tuple[str, ...]) -> dict[str, int]:
+    """Return codes of other ways to write classes that are whole numbers: 1 and 1.0 are one class."""
+    forms: dict[str, int] = {}
+    for code, name in enumerate(classes):
+        whole = name.removesuffix(".0")
+        if whole.lstrip("-").isdigit():
+            forms |= {whole: code, f"{whole}.0": code}
+    return forms
+
+
+def _acted(
+    prediction: pl.Series, chance: Floats, positive: str, capacity: int | None
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return which rows were acted on: predicted yes, and among the likeliest where capacity ends."""
+    acted = (prediction.cast(pl.String) == positive).fill_null(value=False).to_numpy().copy()
+    if capacity is not None and int(acted.sum()) > capacity:
+        rank = np.argsort(np.argsort(np.where(acted, -chance, np.inf), kind="stable"), kind="stable")
+        acted &= rank < capacity
+    return acted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Money:
+    """What each decision was worth, in the owner's currency, and what it would have been otherwise.
+
+    `made` is what the decision brought, `best` what the right one would have (known only afterwards), `without` what
+    never acting would have brought. All have shape (n,).
+    """
+
+    made: Floats
+    best: Floats
+    without: Floats
+
+
+def money_of(rows: Answered, value: ValueSection) -> Money | None:
+    """Return the money of each decision; None where the owner gave no values that fit the task."""
+    if rows.acted is not None and value.is_given:
+        is_yes = rows.target == 1
+        acting = np.where(is_yes, value.true_positive, value.false_positive)
+        without = np.where(is_yes, value.false_negative, value.true_negative)
+        return Money(np.where(rows.acted, acting, without), np.maximum(acting, without), without)
+    if rows.predicted.ndim == 1 and value.error_cost is not None:
+        made = -value.error_cost * np.abs(rows.target - rows.predicted)
+        return Money(made, np.zeros_like(made), made)
+    return None
+
+
+def joined_answers(parts: list[Answered]) -> Answered:
+    """Return several windows' answers as one."""
+    acted = [part.acted for part in parts if part.acted is not None]
+    return Answered(
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        np.concatenate(acted) if len(acted) == len(parts) else None,
+    )
+
+
+def reference_answers(oof: pl.DataFrame, *, task: Task) -> Answered:
+    """Return the out-of-fold predictions as answers: on rows that no choice looked at where those are enough."""
+    reported = oof.filter(pl.col("reported"))
+    rows = reported if reported.height >= 200 else oof
+    columns = sorted((c for c in rows.columns if c.startswith("p_")), key=lambda name: int(name.removeprefix("p_")))
+    predicted = rows.select(columns).to_numpy().astype(np.float64)
+    if task is Task.REGRESSION:
+        return Answered(rows["target"].cast(pl.Float64).to_numpy(), predicted[:, 0])
+    return Answered(rows["target"].cast(pl.Int64).to_numpy(), predicted)
