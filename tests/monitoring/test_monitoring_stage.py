@@ -229,7 +229,7 @@ def test_a_broken_drift_test_of_the_project_means_that_health_is_not_known(plant
     report = world.health()
     assert report.status is Health.ILL
     assert report.headline == "The health is not known. The check own broke: ZeroDivisionError: no rows"
-    action = choose(report, Policy("auto"), Situation(champion=1, fresh_rows=100))
+    action = choose(report, Policy("auto"), Situation(champion=1, new_rows=True))
     assert action.verb is Verb.ESCALATE
 
 
@@ -237,7 +237,7 @@ def test_illness_is_answered_as_its_cause_asks(planted: Callable) -> None:
     world = planted()
     for number in range(6):
         world.week(number)
-    here = Situation(champion=1, fresh_rows=800)
+    here = Situation(champion=1, new_rows=True)
     assert choose(world.health(), Policy("auto"), here).verb is Verb.KEEP
     for number in (6, 7):
         world.week(number, concept=0.0)
@@ -251,5 +251,5 @@ def test_a_collapse_after_promotion_is_rolled_back(planted: Callable) -> None:
     for number in range(4):
         world.week(number, version=1)
     world.week(4, version=2, concept=0.0)
-    action = choose(world.health(version=2), Policy("auto"), Situation(champion=2, previous=1, fresh_rows=400))
+    action = choose(world.health(version=2), Policy("auto"), Situation(champion=2, previous=1, new_rows=True))
     assert action.verb is Verb.ROLL_BACK

@@ -1,0 +1,117 @@
+"""One opened project: its wish, its state, and the context that stages get."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tenure.core.errors import NoChampionError
+from tenure.core.lifecycle import Alias, Incumbent, ModelVersion
+from tenure.core.ports import Context, Log, Silent
+from tenure.core.project import Project, load_project, with_secrets
+from tenure.model.scorer import Scorer
+from tenure.state.artifacts import LocalArtifacts
+from tenure.state.database import Database, open_database
+from tenure.state.ledger import Ledger
+from tenure.state.registry import Registry
+from tenure.state.traffic import Traffic
+
+STATE_FOLDER: Final = ".tenure"
+REPORTS_FOLDER: Final = "reports"
+
+
+def utc_now() -> datetime:
+    """Return the time of the machine's clock, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An opened project. Use as a context manager, or call `close`."""
+
+    context: Context
+    database: Database
+    ledger: Ledger
+    registry: Registry
+    traffic: Traffic
+
+    @property
+    def project(self) -> Project:
+        """Return the wish."""
+        return self.context.project
+
+    @property
+    def folder(self) -> Path:
+        """Return the project folder."""
+        return self.context.folder
+
+    def close(self) -> None:
+        """Let go of the state database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def champion(self) -> ModelVersion:
+        """Return the version in office.
+
+        Raises:
+            NoChampionError: no model was promoted yet.
+        """
+        holder = self.registry.holder(Alias.CHAMPION)
+        if holder is None:
+            raise NoChampionError(
+                "No model is in office yet.", where=str(self.folder), hint="Train one with: tenure run"
+            )
+        return holder
+
+    def scorer(self, version: ModelVersion) -> Scorer:
+        """Load the model of a version; its manifest and stored rows are verified first."""
+        return Scorer.load(self.context.artifacts.get_tree(version.model))
+
+    def incumbent(self) -> Incumbent | None:
+        """Return the model in office as the gate sees it, or None where there is none."""
+        holder = self.registry.holder(Alias.CHAMPION)
+        return None if holder is None else Incumbent(holder.number, holder.model, holder.leaderboard)
+
+
+def open_workspace(
+    folder: Path, *, log: Log | None = None, actor: str = "user", budget_seconds: float | None = None
+) -> Workspace:
+    """Open the project in `folder`; `budget_seconds` overrules the project file's budget.
+
+    Raises:
+        ProjectMissingError, ConfigError: the project file is not there or cannot be used.
+        StateUnreachableError, CredentialError, FolderReadOnlyError: the state cannot be opened.
+    """
+    folder = folder.resolve()
+    project = load_project(folder)
+    if budget_seconds is not None:
+        project = project.model_copy(
+            update={"training": project.training.model_copy(update={"budget": budget_seconds})}
+        )
+    state = folder / STATE_FOLDER
+    url = None if project.state.url is None else with_secrets(project.state.url, where="state.url")
+    artifacts = LocalArtifacts(state / "artifacts")
+    database = open_database(url, state)
+    ledger = Ledger(database, utc_now)
+    context = Context(
+        project=project,
+        folder=folder,
+        artifacts=artifacts,
+        clock=utc_now,
+        timer=time.monotonic,
+        log=log or Silent(),
+        seed=project.training.seed,
+        actor=actor,
+    )
+    return Workspace(context, database, ledger, Registry(database, ledger, utc_now), Traffic(database))
