@@ -40,6 +40,7 @@ class Column:
 
     `dtype` is the polars type as text; `nulls` and `distinct` count rows and values of the snapshot;
     `reason` says in words why the column has this role or kind, where that is not obvious.
+    `format` is how a date stands in the source where that is text other than ISO 8601 (as in `strptime`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     nulls: int = 0
     distinct: int = 0
     reason: str = ""
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return f"Did you mean {near[0]!r}?"
     if not choices:
         return "There is nothing to choose from."
-    shown = ", ".join(choices[:12]) + (", ..." if len(choices) > 12 else "")
+    shown = ", ".join(choices[:12]) + (f" and {len(choices) - 12} more" if len(choices) > 12 else "")
     return f"Known: {shown}."
 
 
@@ -267,6 +267,13 @@ class LedgerError(TenureError):
 
     code = "ledger-broken"
     title = "The ledger does not hold together"
+
+
+class StateUnusableError(TenureError):
+    """The state database is damaged or was written by a newer version."""
+
+    code = "state-unusable"
+    title = "The state database cannot be used"
 
 
 class NoChampionError(TenureError):

@@ -70,6 +70,7 @@ class GateDecision(Record):
     comparison: Comparison | None = None
     model: str = ""
     made_from: tuple[str, ...] = ()
+    same_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,9 @@ class WindowHealth:
     """One window of traffic: when, how much, and how it went.
 
     `realised` is the score on the rows whose outcome is known, `value` the owner's money made in the window on
-    those rows, `matured` their share. `drifted` names the columns that moved.
+    those rows, `value_best` what the right decisions would have made, `matured` their share. `drifted` names the
+    columns that moved, `faults` the rules of the contract that broke ("rule: column"); both are looked for in the
+    latest 26 full windows only.
     """
 
     start: str
@@ -178,6 +181,7 @@ class WindowHealth:
     value_best: float | None = None
     drifted: tuple[str, ...] = ()
     mean_prediction: float | None = None
+    faults: tuple[str, ...] = ()
 
 
 class Health(StrEnum):

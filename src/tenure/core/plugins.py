@@ -47,17 +47,15 @@ def plugin(kind: str, name: str, *, project: Path | None = None) -> type[Any]:
     Raises:
         UnknownPluginError: nobody provides it, or its file does not define exactly one public class.
     """
+    known = plugin_names(kind, project=project)
+    if name not in known:
+        raise UnknownPluginError(f"There is no {kind} called {name!r}.", hint=did_you_mean(name, known))
     own = _own_folder(kind, project) / f"{name}.py" if project is not None else None
     if own is not None and own.exists():
         return _only_class(_module_at(own.resolve()))
     for point in entry_points(group=f"tenure.{kind}", name=name):
         loaded: type[Any] = point.load()
         return loaded
-    if name.startswith("_") or not (_built_in_folder(kind) / f"{name}.py").exists():
-        raise UnknownPluginError(
-            f"There is no {kind} called {name!r}.",
-            hint=did_you_mean(name, plugin_names(kind, project=project)),
-        )
     return _only_class(importlib.import_module(f"{HOMES[kind]}.{name}"))
 
 

@@ -167,10 +167,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A member, and how many rounds it took where it learns in rounds."""
+    """A member, and how many rounds it took where it learns in rounds.
+
+    `chosen` holds parameters that the family settled while fitting (a learning rate that fits the time, say); `leaves`
+    is the size of the member's trees, where it has trees.
+    """
 
     member: Member
     rounds: int | None = None
+    chosen: dict[str, Any] = field(default_factory=dict)
+    leaves: int = 0
 
 
 class ModelFamily(Protocol):

@@ -28,7 +28,11 @@ PROJECT_FILE: Final = "tenure.toml"
 _UNITS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*$")
 _SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^:/@\s]*):(?P<secret>[^@\s]*)@")
+# Greedy on purpose: a password may hold any sign, an @ or a blank too, and hiding too much harms nobody.
+_PASSWORD: Final = re.compile(
+    r"(?P<head>[a-z][a-z0-9+.-]*://[^:/\s]*):(?P<secret>[^@\n]*(?:@\S*)?)@", re.ASCII | re.IGNORECASE
+)
+_PASSWORD_PARAMETER: Final = re.compile(r"(?P<head>[?&](?:ssl)?password=)[^&\s'\"]*", re.ASCII | re.IGNORECASE)
 
 
 def seconds_of(text: str | float) -> float:
@@ -55,7 +59,7 @@ Duration = Annotated[
 class Section(BaseModel):
     """Base of every section: unknown keys are refused, values are never changed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class ProjectSection(Section):
@@ -88,7 +92,12 @@ class DataSection(Section):
     time: str | None = Field(None, description="When the prediction is made; rows are split in this order.")
     group: str | None = Field(None, description="Whose rows belong together.")
     key: str | None = Field(None, description="What identifies a row.")
-    outcome_delay: Duration = Field(0.0, description="How long after the prediction the truth is known.")
+    outcome_delay: Duration = Field(
+        0.0,
+        json_schema_extra={"default": "0s"},
+        ge=0,
+        description="How long after the prediction the truth is known.",
+    )
     columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="What to know about single columns.")
 
 
@@ -150,7 +159,12 @@ class ValidationSection(Section):
 class TrainingSection(Section):
     """`[training]`: what may be tried and how long a run may take."""
 
-    budget: Duration = Field(60.0, gt=0, description="Wall clock of a whole run; learning takes 70 % of it.")
+    budget: Duration = Field(
+        60.0,
+        json_schema_extra={"default": "60s"},
+        gt=0,
+        description="Wall clock of a whole run; learning takes 70 % of it.",
+    )
     families: list[str] | None = Field(None, description="Left out: every family that is installed.")
     seed: int = Field(0, ge=0, description="Start of all randomness.")
 
@@ -197,12 +211,20 @@ class MonitoringSection(Section):
         """Return the seconds of a window, where it is counted in time."""
         return None if self.window_rows is not None else seconds_of(self.window)
 
+    @model_validator(mode="after")
+    def _window_holds_something(self) -> MonitoringSection:
+        if not (self.window_rows or self.window_seconds):
+            raise ValueError(f"a window of {self.window} holds nothing")
+        return self
+
 
 class OperationsSection(Section):
     """`[operations]`: how much is done without asking."""
 
     autonomy: Literal["observe", "propose", "auto"] = Field("propose", description="observe, propose or auto.")
-    check_every: Duration = Field(60.0, gt=0, description="How often `tenure watch` looks.")
+    check_every: Duration = Field(
+        60.0, json_schema_extra={"default": "60s"}, gt=0, description="How often `tenure watch` looks."
+    )
 
 
 class StateSection(Section):
@@ -317,6 +339,8 @@ def _refuse_misplaced_secrets(data: Mapping[str, Any], path: tuple[str, ...]) ->
         here = (*path, key)
         if isinstance(value, Mapping):
             _refuse_misplaced_secrets(value, here)
+        elif isinstance(value, list):
+            _refuse_misplaced_secrets({str(number): item for number, item in enumerate(value)}, here)
         elif isinstance(value, str) and _SECRET.search(value) and here not in _MAY_HOLD_SECRETS:
             raise ConfigError(
                 f"{'.'.join(here)} holds ${{...}}, which is for secrets only.",
@@ -347,7 +371,8 @@ def with_secrets(text: str, *, where: str) -> str:
 
 def redacted(text: str) -> str:
     """Return `text` with the password of every URL in it replaced by ***."""
-    return _PASSWORD.sub(lambda found: f"{found['head']}:***@", text)
+    hidden = _PASSWORD.sub(lambda found: f"{found['head']}:***@", text)
+    return _PASSWORD_PARAMETER.sub(lambda found: f"{found['head']}***", hidden)
 
 
 def editor_schema() -> dict[str, Any]:

@@ -12,20 +12,24 @@ import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from tenure.core.errors import ArtifactError
 
-_NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_EXACT: Final = 2**53
 
 
 def plain(value: object) -> Any:
-    """Return `value` as JSON-ready data; NaN and infinities become strings, sets are refused."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return _NOT_FINITE.get(value, "NaN")
-    if value is None or isinstance(value, str | bool | int | float):
+    """Return `value` as JSON-ready data; NaN and infinities become strings, whole floats integers; sets are refused."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return _NOT_FINITE.get(value, "NaN")
+        # 1 and 1.0 are one number (RFC 8785): a whole number in a float field keeps its digest when it is read back.
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if value is None or isinstance(value, str | bool | int):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, Enum):
         return plain(value.value)

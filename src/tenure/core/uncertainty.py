@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.metrics import Metric, Targets, positive
@@ -21,6 +22,21 @@ _BOOTSTRAPS: Final = 300
 _BOOTSTRAP_ROWS: Final = 20_000
 
 Clusters = NDArray[np.int64]
+
+
+def clusters_of(table: pl.DataFrame, *, group: str | None, time: str | None) -> Clusters | None:
+    """Return which rows count together: equal groups, or stretches of neighbours in time; None where rows stand alone.
+
+    A stretch has n^(1/3) rows, the usual length of a block in a block bootstrap (Buehlmann 2002).
+    """
+    if group is not None:
+        of_group: Clusters = table[group].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+        return of_group
+    if time is not None:
+        length = max(round(table.height ** (1 / 3)), 1)
+        of_time: Clusters = table[time].rank("ordinal").fill_null(1).cast(pl.Int64).to_numpy() // length
+        return of_time
+    return None
 
 
 def score_with_interval(
@@ -44,9 +60,8 @@ def score_with_interval(
     if metric.name == "roc_auc" and clusters is None and (predicted.ndim == 1 or predicted.shape[1] == 2):
         error = float(np.sqrt(_delong(target == 1, positive(predicted)[None, :])[0, 0]))
         return Score(metric.name, value, max(value - _Z95 * error, 0.0), min(value + _Z95 * error, 1.0), rows)
-    draws = _bootstrap(lambda at: metric(target[at], predicted[at]), rows, clusters, seed)
-    low, high = value - _Z95 * float(np.std(draws)), value + _Z95 * float(np.std(draws))
-    return Score(metric.name, value, low, high, rows)
+    error = _bootstrap_error(lambda at: metric(target[at], predicted[at]), rows, clusters, seed)
+    return Score(metric.name, value, value - _Z95 * error, value + _Z95 * error, rows)
 
 
 def paired_gain(
@@ -62,15 +77,16 @@ def paired_gain(
     gain = metric.gain(metric(target, new), metric(target, old))
     if metric.name == "roc_auc" and clusters is None and (new.ndim == 1 or new.shape[1] == 2):
         covariance = _delong(target == 1, np.vstack([positive(new), positive(old)]))
+        if not np.isfinite(covariance).all():
+            return gain, float("-inf"), float("inf")
         error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
         return gain, gain - _Z95 * error, gain + _Z95 * error
-    draws = _bootstrap(
+    error = _bootstrap_error(
         lambda at: metric.gain(metric(target[at], new[at]), metric(target[at], old[at])),
         len(target),
         clusters,
         seed,
     )
-    error = float(np.std(draws))
     return gain, gain - _Z95 * error, gain + _Z95 * error
 
 
@@ -95,32 +111,34 @@ def _mean_and_error(values: Floats, clusters: Clusters | None) -> tuple[float, f
     return mean, float(np.sqrt(np.sum(sums**2) * g / (g - 1)) / n)
 
 
-def _bootstrap(
+def _bootstrap_error(
     statistic: Callable[[NDArray[np.int64]], float], rows: int, clusters: Clusters | None, seed: int
-) -> Floats:
+) -> float:
+    """Return the standard error of a statistic of row positions; infinite where there is nothing to resample."""
     rng = np.random.default_rng(seed)
     if clusters is None:
         size = min(rows, _BOOTSTRAP_ROWS)
-        draws = np.array([statistic(rng.integers(0, rows, size)) for _ in range(_BOOTSTRAPS)], dtype=np.float64)
-        shrunk: Floats = _finite(draws) * np.sqrt(size / rows)
-        return shrunk
+        if rows < 2:
+            return float("inf")
+        return _spread([statistic(rng.integers(0, rows, size)) for _ in range(_BOOTSTRAPS)]) * float(
+            np.sqrt(size / rows)
+        )
     _, code = np.unique(clusters, return_inverse=True)
     order = np.argsort(code, kind="stable")
-    starts = np.searchsorted(code[order], np.arange(code.max() + 2))
-    members = [order[starts[g] : starts[g + 1]] for g in range(code.max() + 1)]
-    draws = np.array(
+    members = np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+    if len(members) < 2:
+        return float("inf")
+    return _spread(
         [
             statistic(np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))]))
             for _ in range(_BOOTSTRAPS)
-        ],
-        dtype=np.float64,
+        ]
     )
-    return _finite(draws)
 
 
-def _finite(draws: Floats) -> Floats:
-    kept: Floats = draws[np.isfinite(draws)]
-    return kept if kept.size else np.array([np.nan])
+def _spread(draws: list[float]) -> float:
+    finite = np.asarray(draws)[np.isfinite(draws)]
+    return float(np.std(finite)) if finite.size else float("inf")
 
 
 def _delong(truth: NDArray[np.bool_], scores: Floats) -> Floats:

@@ -1,1 +1,1 @@
-"""Conformance kit for plug-in authors, and worlds with planted truths."""
+"""The kit for authors of plug-ins: contracts that every plug-in keeps, and small worlds with a planted truth."""

@@ -55,7 +55,7 @@ class CatBoostMember:
         answer: Floats = self._model.predict(
             catboost_rows(matrix, self.categorical), prediction_type=answer_kind, thread_count=self._threads
         )
-        return answer.reshape(matrix.shape[0], -1) if self.task.is_classification else answer.reshape(-1)
+        return answer if self.task.is_classification else answer.reshape(-1)
 
     def contributions(self, matrix: Floats) -> Floats:
         """Return (n, d + 1, outputs): SHAP values in raw-score units, the base last."""

@@ -1,0 +1,76 @@
+"""The gate: gather findings and a fair comparison, then let the one rule decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from tenure.core.data import Snapshot
+from tenure.core.evidence import Finding, QualityReport, RobustnessReport
+from tenure.core.lifecycle import GateDecision, Incumbent
+from tenure.core.metrics import positive
+from tenure.core.modelling import Leaderboard, Task, ValidationPlan
+from tenure.core.ports import Context
+from tenure.core.uncertainty import clusters_of
+from tenure.promotion.compare import Compared, compare, honest_rows, predictions, target_of
+from tenure.promotion.decide import decide
+from tenure.promotion.value import share_of_actions, value_finding, worth_of
+
+
+def gate(
+    ctx: Context,
+    snapshot: Snapshot,
+    quality: QualityReport,
+    plan: ValidationPlan,
+    leaderboard: Leaderboard,
+    robustness: RobustnessReport,
+    incumbent: Incumbent | None,
+) -> GateDecision:
+    """Decide whether the candidate takes office: promote, hold or reject, with the reason in words."""
+    same_model = incumbent is not None and incumbent.model == leaderboard.model
+    ctx.log.progress(0.1, "comparing with the model in office")
+    compared = Compared(None) if same_model else compare(ctx, snapshot, quality, plan, leaderboard, incumbent)
+    ctx.log.progress(0.9, "deciding")
+    decision = decide(
+        (*quality.findings, *robustness.findings),
+        compared.comparison,
+        min_gain=ctx.project.promotion.min_gain,
+        same_model=same_model,
+        why_not=compared.says,
+    )
+    reason = decision.reason if compared.comparison is None else f"{compared.says} {decision.reason}".strip()
+    return replace(
+        decision,
+        reason=reason,
+        because=(*decision.because, *_worth(ctx, quality, plan, leaderboard)),
+        model=leaderboard.model,
+        made_from=(
+            snapshot.digest,
+            quality.digest,
+            plan.digest,
+            leaderboard.digest,
+            robustness.digest,
+            *(() if incumbent is None else (incumbent.digest,)),
+        ),
+    )
+
+
+def _worth(ctx: Context, quality: QualityReport, plan: ValidationPlan, leaderboard: Leaderboard) -> tuple[Finding, ...]:
+    """Return what deciding by the candidate is worth, where the owner said what decisions are worth."""
+    value = ctx.project.value
+    if Task(leaderboard.task) is not Task.BINARY or not value.is_given:
+        return ()
+    honest = honest_rows(ctx.artifacts.get_table(leaderboard.oof))
+    clean = ctx.artifacts.get_table(quality.clean)
+    worth = worth_of(
+        target_of(honest, Task.BINARY) == 1,
+        positive(predictions(honest, Task.BINARY)),
+        value,
+        threshold=value.break_even if leaderboard.threshold is None else leaderboard.threshold,
+        share=share_of_actions(
+            value, ctx.project.monitoring, clean[plan.time] if plan.time else None, rows=clean.height
+        ),
+        clusters=clusters_of(clean[honest["row"].cast(pl.Int64)], group=plan.group, time=plan.time),
+    )
+    return (value_finding(worth, value),)

@@ -1,0 +1,80 @@
+"""What happens when a number arrives in another unit? (methods.md 4, test 3)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+import numpy as np
+import polars as pl
+
+from tenure.core.contract import ColumnRule
+from tenure.core.data import Kind
+from tenure.core.evidence import Measurement, Threshold
+from tenure.robustness.damage import converted
+from tenure.robustness.evidence import ModelEvidence, loss_in_words
+
+_SHARE: Final = 0.03
+_COLUMNS: Final = 5
+_SLIPS: Final = (
+    ("ten times too large", 10.0, 0.0),
+    ("ten times too small", 0.1, 0.0),
+    ("a thousand times too large", 1000.0, 0.0),
+    ("in Fahrenheit instead of Celsius", 1.8, 32.0),
+    ("in centimetres instead of inches", 2.54, 0.0),
+)
+_NAME: Final = "share of skill lost"
+
+
+class UnitSlip:
+    """Largest share of skill lost when 3 % of the rows carry a number in another unit."""
+
+    name: ClassVar[str] = "unit_slip"
+    threshold: ClassVar[Threshold] = Threshold(warn=0.10)
+
+    def measure(self, evidence: ModelEvidence) -> Iterator[Measurement]:
+        """Try five slips on the most important numbers, and ask whether the contract would notice a whole table."""
+        columns = evidence.of_kind(Kind.NUMERIC, most=_COLUMNS)
+        reason = evidence.no_skill if columns else "no column is numeric."
+        if reason is not None:
+            yield Measurement(_NAME, np.nan, skipped=reason)
+            return
+        rng = evidence.rng(self.name)
+        rows = evidence.sample.height
+        for position, column in enumerate(columns):
+            at = np.sort(rng.choice(rows, max(round(_SHARE * rows), 1), replace=False))
+            if position and evidence.deadline.passed:
+                yield Measurement(_NAME, np.nan, column.name, skipped="the time was up.")
+                continue
+            touched = evidence.sample[at]
+            slipped = pl.concat([converted(touched, column.name, factor, shift) for _, factor, shift in _SLIPS])
+            parts = np.split(evidence.scorer.raw(slipped), len(_SLIPS))
+            lost = {slip: evidence.skill_lost_by(said, at) for (slip, *_), said in zip(_SLIPS, parts, strict=True)}
+            worst = max(lost, key=lambda slip: lost[slip])
+            unnoticed = _unnoticed(evidence.contract[column.name], evidence.sample[column.name])
+            yield Measurement(
+                _NAME,
+                lost[worst],
+                column.name,
+                f"With {column.name} {worst} in 3 % of the rows, the model {loss_in_words(lost[worst])}.",
+                _hint(column.name, unnoticed),
+                evidence={"lost": lost, "unnoticed": unnoticed},
+            )
+
+
+def _unnoticed(rule: ColumnRule, values: pl.Series) -> list[str]:
+    """Return the slips that leave every value within what the contract allows."""
+    numbers = values.cast(pl.Float64).drop_nulls().to_numpy()
+    low = -np.inf if rule.low is None else rule.low
+    high = np.inf if rule.high is None else rule.high
+    return [
+        slip
+        for slip, factor, shift in _SLIPS
+        if numbers.size and np.all((numbers * factor + shift >= low) & (numbers * factor + shift <= high))
+    ]
+
+
+def _hint(column: str, unnoticed: list[str]) -> str:
+    if not unnoticed:
+        return f"The contract would notice {column} in a wrong unit, because values leave its limits."
+    return f"The limits of {column} would not notice it {unnoticed[0]}; the watch over drift has to."
