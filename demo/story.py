@@ -11,7 +11,7 @@ import polars as pl
 
 HERE = Path(__file__).resolve().parent
 START = date(2026, 1, 1)
-HISTORY_ROWS, QUIET_ROWS, CHANGED_ROWS = 2_400, 450, 600
+HISTORY_ROWS, QUIET_ROWS, CHANGED_ROWS = 1_800, 400, 700
 
 
 @dataclass(frozen=True)

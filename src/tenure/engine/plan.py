@@ -14,6 +14,7 @@ from tenure.core.data import Snapshot
 from tenure.core.evidence import QualityReport, RobustnessReport
 from tenure.core.lifecycle import Dossier, GateDecision, Incumbent, Release
 from tenure.core.modelling import Leaderboard, ValidationPlan
+from tenure.core.ports import Context
 from tenure.core.project import Project
 from tenure.core.records import Record, digest_of
 from tenure.ingest.stage import ingest
@@ -90,7 +91,7 @@ LIFECYCLE: Final = (
         ("snapshot", "quality", "plan", "leaderboard", "robustness"),
         "decision",
         GateDecision,
-        ("project", "data", "value", "promotion"),
+        ("project", "data", "value", "promotion", "monitoring"),  # capacity is a share of the window
         ("incumbent",),
     ),
     Stage(
@@ -120,22 +121,31 @@ _ROOT: Final = Path(tenure.__file__).resolve().parent
 @cache
 def code_digest() -> str:
     """Return the identity of this installation's own code: a change of code is a change of result."""
-    seen = hashlib.sha256(tenure.__version__.encode())
-    for path in sorted(_ROOT.rglob("*.py")):
-        seen.update(path.relative_to(_ROOT).as_posix().encode())
+    return _digest_of_files(_ROOT, tenure.__version__.encode())
+
+
+def plugins_digest(folder: Path) -> str:
+    """Return the identity of the project's own plug-ins."""
+    return _digest_of_files(folder / "plugins", b"")
+
+
+def _digest_of_files(root: Path, seed: bytes) -> str:
+    seen = hashlib.sha256(seed)
+    for path in sorted(root.rglob("*.py")):
+        seen.update(path.relative_to(root).as_posix().encode())
         seen.update(path.read_bytes())
     return seen.hexdigest()
 
 
 def stage_salt(
-    stage: Stage, *, source: str, incumbent: Incumbent | None, run_id: str, fresh: bool
+    stage: Stage, *, source: str, plugins: str, incumbent: Incumbent | None, run_id: str, fresh: bool
 ) -> dict[str, str | None]:
     """Return what a stage's result depends on besides project file and records.
 
     `source` is the fingerprint of the data where the source has one, else the run's id: what only reading can tell
-    is read again by every run, and not again when the same run resumes.
+    is read again by every run, and not again when the same run resumes. `plugins` comes from `plugins_digest`.
     """
-    salt: dict[str, str | None] = {"fresh": run_id if fresh else None}
+    salt: dict[str, str | None] = {"fresh": run_id if fresh else None, "plugins": plugins}
     if stage.name == "ingest":
         salt["source"] = source
     if "incumbent" in stage.takes:
@@ -161,7 +171,8 @@ def stage_key(stage: Stage, project: Project, inputs: Sequence[str], salt: Mappi
     )
 
 
-def walk_key(project: Project, snapshot: Snapshot) -> str:
+def walk_key(context: Context, snapshot: Snapshot) -> str:
     """Return the identity of a whole walk: these rows under this wish by this code."""
     sections = sorted({section for stage in LIFECYCLE for section in stage.sections})
-    return digest_of({"snapshot": snapshot.digest, "project": project.digest(*sections), "code": code_digest()})
+    code = code_digest() + plugins_digest(context.folder)
+    return digest_of({"snapshot": snapshot.digest, "project": context.project.digest(*sections), "code": code})

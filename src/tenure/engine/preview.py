@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenure.core.records import Record
-from tenure.engine.plan import LIFECYCLE, stage_key, stage_salt
+from tenure.engine.plan import LIFECYCLE, plugins_digest, stage_key, stage_salt
 from tenure.engine.workspace import Workspace
 from tenure.ingest.stage import source_fingerprint
 
@@ -33,7 +33,14 @@ def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]
             waits = ", ".join(name for name in stage.needs if name not in records)
             steps.append(Preview(stage.name, stage.does, True, f"needs a new {waits}"))
             continue
-        salt = stage_salt(stage, source=source or run_id, incumbent=workspace.incumbent(), run_id=run_id, fresh=fresh)
+        salt = stage_salt(
+            stage,
+            source=source or run_id,
+            plugins=plugins_digest(context.folder),
+            incumbent=workspace.incumbent(),
+            run_id=run_id,
+            fresh=fresh,
+        )
         key = stage_key(stage, context.project, [records[name].digest for name in stage.needs], salt)
         finished = ledger.finished_stage(stage.name, key)
         if finished is None:

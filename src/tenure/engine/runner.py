@@ -12,7 +12,7 @@ from tenure.core.evidence import QualityReport, blocking
 from tenure.core.lifecycle import Dossier, GateDecision, Incumbent, Outcome, Release
 from tenure.core.ports import Context
 from tenure.core.records import Record
-from tenure.engine.plan import LIFECYCLE, Stage, code_digest, stage_key, stage_salt, walk_key
+from tenure.engine.plan import LIFECYCLE, Stage, code_digest, plugins_digest, stage_key, stage_salt, walk_key
 from tenure.engine.publish import Published, publish
 from tenure.engine.reasons import reason_of
 from tenure.engine.workspace import Workspace
@@ -139,6 +139,7 @@ def _run_stage(workspace: Workspace, run: Run, walk: Walk, stage: Stage, outside
     salt = stage_salt(
         stage,
         source=(source_fingerprint(context) or run.id) if stage.name == "ingest" else "",
+        plugins=plugins_digest(context.folder),
         incumbent=outside["incumbent"],
         run_id=run.id,
         fresh=run.data["fresh"],
@@ -174,7 +175,7 @@ def _run_stage(workspace: Workspace, run: Run, walk: Walk, stage: Stage, outside
 
 def _nothing_new(workspace: Workspace, run: Run, walk: Walk, snapshot: Snapshot) -> bool:
     """Say whether the last finished walk saw the same rows under the same wish; if so there is nothing to do."""
-    walk.key = walk_key(workspace.project, snapshot)
+    walk.key = walk_key(workspace.context, snapshot)
     last = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
     if run.data["fresh"] or walk.resumed or not last or last[0].data["key"] != walk.key:
         return False

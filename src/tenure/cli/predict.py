@@ -1,0 +1,83 @@
+"""`tenure predict`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Final
+
+import polars as pl
+import typer
+
+from tenure.cli.options import HERE, JsonOption, ProjectOption, QuietOption
+from tenure.cli.output import Reply, answers
+from tenure.cli.progress import told
+from tenure.core.errors import ConfigError
+from tenure.core.project import redacted
+from tenure.engine.publish import write_whole
+from tenure.engine.scoring import score_table
+from tenure.engine.workspace import open_workspace
+from tenure.ingest.table import read_rows
+
+app = typer.Typer(add_completion=False)
+_FORMS: Final = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+@app.command()
+@answers
+def predict(
+    data: Annotated[str, typer.Argument(help="File, glob or database URL with the rows to score.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write: .csv, .parquet or .jsonl. Left out: CSV on stdout.")
+    ] = None,
+    project: ProjectOption = HERE,
+    query: Annotated[str | None, typer.Option(help="SQL, where DATA is a database URL.")] = None,
+    log: Annotated[
+        bool, typer.Option("--log/--no-log", help="Keep each prediction in the log, for monitoring.")
+    ] = True,
+    ids: Annotated[bool, typer.Option("--ids", help="Also write each prediction's id, for outcomes.")] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> Reply:
+    """Score a table with the model in office."""
+    form = _form_of(out)
+    with told(quiet=quiet) as progress, open_workspace(project, log=progress) as workspace:
+        version = workspace.champion()
+        scorer = workspace.scorer(version)
+        rows = read_rows(data, query, Path.cwd(), progress, schema=scorer.model.schema)
+        progress.note(f"{rows.height:,} rows from {redacted(data)}")
+        scored = score_table(workspace, version, scorer, rows, log=log, with_ids=ids)
+    content = _written(scored, form)
+    if out is not None:
+        write_whole(out, content)
+    result = {"rows": scored.height, "version": version.label, "columns": scored.columns, "logged": log}
+    if out is None:
+        result["predictions"] = scored.to_dicts()
+        return Reply(result=result, shows=[content.decode().rstrip("\n")])
+    return Reply(
+        result=result | {"out": str(out)},
+        shows=[f"{scored.height:,} rows scored by {version.label}, written to {out}."],
+        artifacts=[str(out)],
+    )
+
+
+def _form_of(out: Path | None) -> str:
+    if out is None:
+        return "csv"
+    form = _FORMS.get(out.suffix.lower())
+    if form is None:
+        raise ConfigError(
+            f"{out.name} does not say which form to write.", where="--out", hint="End it in .csv, .parquet or .jsonl."
+        )
+    return form
+
+
+def _written(frame: pl.DataFrame, form: str) -> bytes:
+    buffer = io.BytesIO()
+    if form == "csv":
+        frame.write_csv(buffer)
+    elif form == "parquet":
+        frame.write_parquet(buffer)
+    else:
+        frame.write_ndjson(buffer)
+    return buffer.getvalue()

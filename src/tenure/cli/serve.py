@@ -1,0 +1,42 @@
+"""`tenure serve`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tenure.cli.options import HERE, JsonOption, ProjectOption
+from tenure.cli.output import Reply, answers
+from tenure.engine.workspace import open_workspace
+from tenure.serving.server import serve_forever
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@answers
+def serve(
+    project: ProjectOption = HERE,
+    host: Annotated[
+        str | None, typer.Option(help="Address to bind; loopback unless the project file says otherwise.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")] = None,
+    as_json: JsonOption = False,
+) -> Reply:
+    """Answer predictions and take outcomes over HTTP, until stopped."""
+    with open_workspace(project, actor="server") as workspace:
+        serving = workspace.project.serving
+        served = serve_forever(
+            workspace,
+            host=host or serving.host,
+            port=serving.port if port is None else port,
+            ready=lambda url: _say(f"tenure serves {workspace.project.project.name} on {url} (docs: {url}/docs)"),
+        )
+    return Reply(result={"answered": served}, shows=[f"Stopped; {served:,} rows were answered."])
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
