@@ -71,8 +71,13 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """Return the identity of this record: hash of its type name and content."""
-        return digest_of({"record": type(self).__name__, "content": self})
+        """Return the identity of this record, under which the artifact store keeps it: hash of `stored`."""
+        return hashlib.sha256(self.stored).hexdigest()
+
+    @property
+    def stored(self) -> bytes:
+        """Return the bytes that are kept: canonical JSON of type name and content."""
+        return canonical({"type": type(self).__name__, "content": self})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready data."""

@@ -1,0 +1,136 @@
+"""The tables of the state database as they are now; `migrations/` says how they came to be.
+
+Times that are compared are microseconds since 1970 (`_us`); lists and mappings are canonical JSON texts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Double, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+METADATA: Final = MetaData()
+
+EVENTS: Final = Table(
+    "events",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("run_id", Text),
+    Column("stage", Text),
+    Column("inputs", Text, nullable=False),
+    Column("output", Text),
+    Column("output_type", Text),
+    Column("reason", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index("events_by_kind", "kind", "seq"),
+    Index("events_by_run", "run_id", "seq"),
+)
+
+RUNS: Final = Table(
+    "runs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("seq", Integer, ForeignKey("events.seq"), nullable=False, unique=True),
+    Column("started_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+STAGE_RECORDS: Final = Table(
+    "stage_records",
+    METADATA,
+    Column("seq", Integer, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column("run_id", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("artifact", Text, nullable=False),
+    Column("record_digest", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("reused_from", Text),
+    Index("stage_records_by_key", "stage", "key", "seq"),
+    Index("stage_records_by_run", "run_id", "seq"),
+)
+
+LEASES: Final = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("birth", Text, nullable=False),
+    Column("taken_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+
+VERSIONS: Final = Table(
+    "versions",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("model", Text, nullable=False, unique=True),
+    Column("run_id", Text, nullable=False),
+    Column("leaderboard", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("seq", Integer, ForeignKey("events.seq"), nullable=False),
+)
+
+ALIAS_MOVES: Final = Table(
+    "alias_moves",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("alias", Text, nullable=False),
+    Column("before", Integer, ForeignKey("versions.number")),
+    Column("after", Integer, ForeignKey("versions.number")),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cause", Text),
+    Column("seq", Integer, ForeignKey("events.seq"), nullable=False),
+    Index("alias_moves_by_alias", "alias", "id"),
+)
+
+PREDICTIONS: Final = Table(
+    "predictions",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("event_us", BigInteger, nullable=False),
+    Column("key", Text),
+    Column("prediction", Text, nullable=False),
+    Column("value", Double),
+    Column("probabilities", Text, nullable=False),
+    Column("low", Double),
+    Column("high", Double),
+    Column("features", Text, nullable=False),
+    Index("predictions_by_event", "event_us", "seq"),
+    Index("predictions_by_key", "key", "event_us"),
+)
+
+OUTCOMES: Final = Table(
+    "outcomes",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("joined_id", Text),
+    Column("prediction_id", Text),
+    Column("key", Text),
+    Column("value", Text, nullable=False),
+    Column("known_us", BigInteger, nullable=False),
+    Column("latest_us", BigInteger, nullable=False),
+    Index("outcomes_by_joined", "joined_id", "latest_us", "seq"),
+    Index("outcomes_by_prediction", "prediction_id"),
+    Index("outcomes_by_key", "key", "known_us"),
+)
+"""What was said to have come true. `prediction_id` or `key` is what it was said of; `joined_id` is the prediction
+that it belongs to, empty while that is awaited. `latest_us` is when the same value was last confirmed."""
