@@ -53,7 +53,7 @@ def main() -> int:
         print(f"the same command again: exit {done.returncode} after {time.perf_counter() - started:.1f} s")
         with open_workspace(folder) as workspace:
             events = workspace.ledger.verify()
-            stages = Counter(event.stage for event in workspace.ledger.events(kind="stage"))
+            stages = Counter(event.stage for event in workspace.ledger.events(kind="stage-finished"))
             versions = [version.label for version in workspace.registry.versions()]
         print(f"ledger whole: {events} events; stage runs: {dict(stages)}; versions: {versions}")
         return 0 if done.returncode == 0 and stages == Counter({s.name: 1 for s in LIFECYCLE}) else 1
@@ -63,7 +63,7 @@ def _finished(folder: Path) -> list[str]:
     if not (folder / ".tenure" / "state.db").exists():
         return []
     with open_workspace(folder) as workspace:
-        return [str(event.stage) for event in workspace.ledger.events(kind="stage")]
+        return [str(event.stage) for event in workspace.ledger.events(kind="stage-finished")]
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ def half_a_year(months: list[Month]) -> str:
         waiting: tuple[Month, dict[str, str]] | None = None
         for month in months:
             if month.changed and not months[months.index(month) - 1].changed:
-                say("(The company raises its fibre prices by a third. Nobody tells the model.)")
+                say("(The company raises its fibre prices by a third; we planted that. Nobody tells the model.)")
             ids = score_month(server, month)
             if waiting is not None:
                 outcomes_arrive(server, *waiting)

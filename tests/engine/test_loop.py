@@ -137,7 +137,12 @@ def test_a_slip_with_lasting_drift_that_matters_is_retrained_on_new_rows_only() 
     moved = finding("psi", Verdict.WARN, "age", importance=0.4)
     windows = (window(0, 2, 0.78, drifted=("age",)), window(1, 2, 0.77, drifted=("age",)), window(2, 2, 0.77))
     assert choose(report(*slips, moved, windows=windows), AUTO, HERE).verb is Verb.RETRAIN
-    assert choose(report(*slips, moved, windows=windows), AUTO, replace(HERE, walked_in_vain="run 1 saw the same rows")).verb is Verb.KEEP
+    assert (
+        choose(
+            report(*slips, moved, windows=windows), AUTO, replace(HERE, walked_in_vain="run 1 saw the same rows")
+        ).verb
+        is Verb.KEEP
+    )
     assert choose(report(slips[0], moved, windows=windows), AUTO, HERE).verb is Verb.KEEP
     assert choose(report(*slips, moved, windows=windows[1:]), AUTO, HERE).verb is Verb.KEEP
     light = finding("psi", Verdict.WARN, "age", importance=0.0)

@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_every_stage_leaves_one_record_with_inputs_output_and_reason(office: Path) -> None:
     with open_workspace(office) as workspace:
-        finished = workspace.ledger.events(kind="stage")
+        finished = workspace.ledger.events(kind="stage-finished")
         assert [event.stage for event in finished] == [stage.name for stage in LIFECYCLE]
         assert all(event.output and event.reason and event.actor for event in finished)
         known = set()
@@ -100,7 +100,7 @@ def test_a_run_killed_at_any_moment_goes_on_and_no_finished_stage_runs_twice(pro
     assert done.returncode == 0, done.stderr
     with open_workspace(project) as workspace:
         workspace.ledger.verify()
-        stages = Counter(event.stage for event in workspace.ledger.events(kind="stage"))
+        stages = Counter(event.stage for event in workspace.ledger.events(kind="stage-finished"))
         assert stages == Counter({stage.name: 1 for stage in LIFECYCLE})
         assert workspace.registry.holder(Alias.CHAMPION) is not None
         assert [version.number for version in workspace.registry.versions()] == [1]
@@ -110,8 +110,8 @@ def test_the_same_walk_runs_with_postgresql_as_source_and_as_state(project: Path
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        small_world(700).write_database("customers_of_the_walk", connection, if_table_exists="replace")
+    small_world(700).write_database("customers_of_the_walk", engine, if_table_exists="replace")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sqlalchemy.text("create database walk_state"))
     engine.dispose()
     state = postgres_url.replace("/postgres?", "/walk_state?")

@@ -82,11 +82,14 @@ def test_unseen_levels_empty_cells_and_further_columns_are_answered(client: Test
     assert answer.headers["x-prediction-id"] == answer.json()["predictions"][0]["id"]
 
 
-def test_an_id_may_be_used_once(client: TestClient, workspace: Workspace, office: Path) -> None:
-    body = {"rows": _rows(office, 2), "ids": ["a", "b"]}
-    assert client.post("/predict", json=body).status_code == 200
-    assert client.post("/predict", json=body).status_code == 422
-    assert client.post("/predict", json={"rows": _rows(office, 2), "ids": ["c", "c"]}).status_code == 422
+def test_a_request_sent_twice_gets_its_first_answer_and_an_id_stands_for_one_row(
+    client: TestClient, workspace: Workspace, office: Path
+) -> None:
+    one, two, three = _rows(office, 3)
+    first = client.post("/predict", json={"rows": [one, two], "ids": ["a", "b"]})
+    assert client.post("/predict", json={"rows": [one, two], "ids": ["a", "b"]}).json() == first.json()
+    assert client.post("/predict", json={"rows": [three], "ids": ["a"]}).status_code == 422
+    assert client.post("/predict", json={"rows": [one, two], "ids": ["c", "c"]}).status_code == 422
     assert workspace.traffic.prediction_count() == 2
 
 

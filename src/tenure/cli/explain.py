@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from tenure.cli.options import HERE, JsonOption, ProjectOption
-from tenure.cli.output import Reply, answers, table
+from tenure.cli.output import Reply, answers, sentence, table
 from tenure.core.errors import RecordMissingError
 from tenure.core.evidence import Finding, QualityReport, Report, RobustnessReport, Verdict
 from tenure.core.lifecycle import Comparison, GateDecision, ModelVersion
@@ -63,12 +63,12 @@ def _version_reply(workspace: Workspace, version: ModelVersion) -> Reply:
     }
     shows: list[RenderableType] = [
         f"{version.label}, made by run {version.run_id}.",
-        f"Decision: {decision.outcome.value}, because {decision.reason}.",
+        f"Decision: {decision.outcome.value}, because: {sentence(decision.reason)}",
     ]
     if decision.comparison is not None:
         shows.append(_comparison_words(decision.comparison))
     shows += [
-        f"Compared how: {plan.splitter}; {plan.reason}. {plan.naive_says}".rstrip(),
+        f"Compared how: {plan.splitter}. {sentence(plan.reason)} {plan.naive_says}".rstrip(),
         f"Score: {board.metric} {score_words(board.score)}; baseline {score_words(board.baseline)}.",
         "",
         table("what drives it", ">share", rows=[(i.feature, f"{i.share:.0%}") for i in board.importance[:10]]),

@@ -75,6 +75,11 @@ def table(*columns: str, rows: list[tuple[Any, ...]], title: str | None = None) 
     return made
 
 
+def sentence(text: str) -> str:
+    """Return `text` with one full stop at its end."""
+    return f"{text.rstrip('. ')}."
+
+
 def _console(stream: Any) -> Console:
     console = Console(file=stream, highlight=False, soft_wrap=False)
     if not console.is_terminal:

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption, QuietOption
-from tenure.cli.output import OK, REJECTED, Reply, answers, table
+from tenure.cli.output import OK, REJECTED, Reply, answers, sentence, table
 from tenure.cli.plan import plan_reply
 from tenure.cli.progress import told
 from tenure.cli.values import seconds_option
@@ -70,14 +70,15 @@ def _result(walk: Walk) -> dict[str, Any]:
                 for f in report.findings
                 if f.verdict not in (Verdict.PASS, Verdict.SKIPPED)
             ]
-    if isinstance(walk.records.get("quality"), QualityReport):
-        result["dropped"] = walk.records["quality"].dropped  # type: ignore[attr-defined]
+    quality = walk.records.get("quality")
+    if isinstance(quality, QualityReport):
+        result |= {"dropped": quality.dropped, "quarantine": quality.quarantine}
     return result
 
 
 def _shows(walk: Walk) -> list[RenderableType]:
     if walk.outcome == UP_TO_DATE:
-        return [f"Nothing to do: {walk.reason}.", "To train again all the same: tenure run --fresh"]
+        return [f"Nothing to do: {sentence(walk.reason)}", "To train again all the same: tenure run --fresh"]
     shows: list[RenderableType] = [
         table(
             "stage",
@@ -101,9 +102,9 @@ def _shows(walk: Walk) -> list[RenderableType]:
 
 def _decision_words(walk: Walk) -> str:
     if walk.outcome == Outcome.PROMOTE.value:
-        return f"Promoted: v{walk.version} is now in office, because {walk.reason}."
-    kept = "The model in office stays."
-    return f"{'Held' if walk.outcome == Outcome.HOLD.value else 'Rejected'}: {walk.reason}. {kept}"
+        return f"Promoted: v{walk.version} is now in office. {sentence(walk.reason)}"
+    verb = "Held" if walk.outcome == Outcome.HOLD.value else "Rejected"
+    return f"{verb}: {sentence(walk.reason)} Nothing changed in office."
 
 
 def _short(path: Path) -> str:

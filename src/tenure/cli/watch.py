@@ -10,7 +10,7 @@ import typer
 
 from tenure.cli.monitor import health_shows
 from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption, QuietOption
-from tenure.cli.output import ALARM, APPROVAL, OK, REJECTED, ROLLED_BACK, Reply, answers
+from tenure.cli.output import ALARM, APPROVAL, OK, REJECTED, ROLLED_BACK, Reply, answers, sentence
 from tenure.cli.progress import told
 from tenure.core.errors import TemporaryError
 from tenure.core.lifecycle import Outcome, Verb
@@ -58,7 +58,7 @@ def _reply(seen: Look) -> Reply:
     if seen.walk is not None:
         walk = seen.walk
         result["walk"] = {"run": walk.run_id, "outcome": walk.outcome, "reason": walk.reason, "version": walk.version}
-        shows.append(f"The walk ended in {walk.outcome}: {walk.reason}.")
+        shows.append(f"The walk ended in {walk.outcome}: {sentence(walk.reason)}")
     if seen.release is not None:
         shows.append(f"v{seen.release.version} is back in office.")
     return Reply(result=result, shows=shows, exit_code=_exit_code(seen))

@@ -80,14 +80,24 @@ def paired_gain(
         if not np.isfinite(covariance).all():
             return gain, float("-inf"), float("inf")
         error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
-        return gain, gain - _Z95 * error, gain + _Z95 * error
-    error = _bootstrap_error(
-        lambda at: metric.gain(metric(target[at], new[at]), metric(target[at], old[at])),
-        len(target),
-        clusters,
-        seed,
-    )
+    elif metric.row_loss is not None and metric.from_mean_loss is not None:
+        losses = (metric.row_loss(target, new), metric.row_loss(target, old))
+        ours, theirs = (_slope(metric.from_mean_loss, float(np.mean(loss))) * loss for loss in losses)
+        _, error = _mean_and_error(ours - theirs, clusters)
+    else:
+        error = _bootstrap_error(
+            lambda at: metric.gain(metric(target[at], new[at]), metric(target[at], old[at])),
+            len(target),
+            clusters,
+            seed,
+        )
     return gain, gain - _Z95 * error, gain + _Z95 * error
+
+
+def _slope(turn: Callable[[float], float], mean: float) -> float:
+    """Return how fast the metric moves with the mean loss (central difference), for the delta method."""
+    step = 1e-6 * abs(mean) or 1e-12
+    return (turn(mean + step) - turn(max(mean - step, 0.0))) / (step + min(step, mean))
 
 
 def mean_with_interval(values: Floats, *, clusters: Clusters | None = None) -> tuple[float, float, float]:

@@ -111,10 +111,11 @@ LIFECYCLE: Final = (
         ("snapshot", "quality", "plan", "leaderboard", "robustness", "decision", "release"),
         "dossier",
         Dossier,
-        ("project", "data", "value"),
+        ("project", "data", "value", "training", "promotion", "monitoring"),
     ),
 )
 
+_CODE: Final = (".py", ".j2")
 _ROOT: Final = Path(tenure.__file__).resolve().parent
 
 
@@ -131,7 +132,7 @@ def plugins_digest(folder: Path) -> str:
 
 def _digest_of_files(root: Path, seed: bytes) -> str:
     seen = hashlib.sha256(seed)
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(p for p in root.rglob("*") if p.suffix in _CODE):
         seen.update(path.relative_to(root).as_posix().encode())
         seen.update(path.read_bytes())
     return seen.hexdigest()

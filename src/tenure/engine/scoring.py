@@ -157,9 +157,11 @@ def answer_rows(
 ) -> list[PredictionRecord]:
     """Answer rows one by one through the row path and write them to the log before returning.
 
+    A row whose id is in the log already gets the answer that was given first.
+
     Raises:
         SchemaChangedError: a row lacks a column that the model needs.
-        DataError: ids do not fit, or one was used before.
+        DataError: ids do not fit, or one was used before for another row.
     """
     _check_ids(rows, ids)
     at = workspace.context.clock()
@@ -170,4 +172,16 @@ def answer_rows(
         own = None if ids is None else [ids[position]]
         records += prediction_records(scorer.model, version, [row], scored, at=at, ids=own)
     workspace.traffic.log_predictions(records)
-    return records
+    return records if ids is None else [_as_logged(workspace, record) for record in records]
+
+
+def _as_logged(workspace: Workspace, record: PredictionRecord) -> PredictionRecord:
+    """Return what the log holds for a record's id: a request sent twice gets its first answer again."""
+    logged = workspace.traffic.prediction(record.id)
+    if logged.features != record.features:
+        raise DataError(
+            f"The id {record.id!r} was used before, for another row.",
+            where="ids",
+            hint="Give each row an id of its own.",
+        )
+    return logged

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tenure.core.errors import NoChampionError
+from tenure.core.errors import ArtifactError, BundleError, NoChampionError
 from tenure.core.lifecycle import Alias, Incumbent, ModelVersion
 from tenure.core.ports import Context, Log, Silent
 from tenure.core.project import Project, load_project, with_secrets
@@ -75,8 +75,19 @@ class Workspace:
         return holder
 
     def scorer(self, version: ModelVersion) -> Scorer:
-        """Load the model of a version; its manifest and stored rows are verified first."""
-        return Scorer.load(self.context.artifacts.get_tree(version.model))
+        """Load the model of a version; its manifest and stored rows are verified first.
+
+        Raises:
+            BundleError: the model is damaged or missing.
+        """
+        try:
+            return Scorer.load(self.context.artifacts.get_tree(version.model))
+        except ArtifactError as error:
+            raise BundleError(
+                f"The model of {version.label} is damaged: {error.message}",
+                where=error.where,
+                hint="Put another version in office with tenure rollback --to, or train again: tenure run --fresh",
+            ) from error
 
     def incumbent(self) -> Incumbent | None:
         """Return the model in office as the gate sees it, or None where there is none."""

@@ -51,7 +51,7 @@ def create_app(workspace: Workspace, *, token: str | None = None) -> FastAPI:
         records = answer_rows(workspace, holder.version, holder.scorer, request.rows, ids=request.ids)
         if len(records) == 1:
             response.headers[_PREDICTION_HEADER] = records[0].id
-        answers = [_answer(record, holder.scorer.model, holder.version.label) for record in records]
+        answers = [_answer(record, holder.scorer.model) for record in records]
         return PredictResponse(version=holder.version.label, predictions=answers)
 
     @app.post("/outcomes", operation_id="recordOutcomes", dependencies=guarded)
@@ -83,8 +83,8 @@ def create_app(workspace: Workspace, *, token: str | None = None) -> FastAPI:
     return app
 
 
-def _answer(record: PredictionRecord, model: FittedModel, version: str) -> Answer:
-    answer = Answer(id=record.id, prediction=record.prediction, version=version)
+def _answer(record: PredictionRecord, model: FittedModel) -> Answer:
+    answer = Answer(id=record.id, prediction=record.prediction, version=f"v{record.version}")
     if len(record.probabilities) == 2:
         answer.probability = record.probabilities[-1]
     elif record.probabilities:
@@ -116,10 +116,6 @@ def _bearer(token: str) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-class _TooLargeError(Exception):
-    """The body grew past the limit while it was read."""
-
-
 class _BodyLimit:
     """Refuse bodies above a size, whether declared or only seen while reading."""
 
@@ -130,9 +126,11 @@ class _BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        too_large = HTTPException(413, f"The body is larger than {self._limit / 1e6:g} MB.")
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
+            refusal = problems.problem(413, "content-too-large", too_large.detail, instance=scope["path"])
+            await refusal(scope, receive, send)
             return
         seen = 0
 
@@ -141,14 +139,7 @@ class _BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                raise _TooLargeError
+                raise too_large
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _TooLargeError:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The body is larger than {self._limit / 1e6:g} MB."
-        await problems.problem(413, "body-too-large", detail, instance=scope["path"])(scope, receive, send)
+        await self._app(scope, counted, send)

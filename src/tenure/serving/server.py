@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -35,10 +37,23 @@ def serve_forever(workspace: Workspace, *, host: str, port: int, ready: Callable
     shown = f"[{host}]" if ":" in host else host
     before = workspace.traffic.prediction_count()
     config = uvicorn.Config(create_app(workspace, token=token), log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
+    server = _Server(config)
     ready(f"http://{shown}:{bound.getsockname()[1]}")
     server.run(sockets=[bound])
     return workspace.traffic.prediction_count() - before
+
+
+class _Server(uvicorn.Server):
+    """A server that, told to stop, stops and returns, so that the command can say how much it did."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _is_loopback(host: str) -> bool:

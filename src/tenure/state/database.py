@@ -125,6 +125,9 @@ class Database:
 
 # ---- SQLite ----
 
+# What SQLite says when a page, the log, or the shared index beside it finds no room.
+_NO_SPACE: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
+
 
 def _sqlite_engine(path: Path) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _BUSY_SECONDS})
@@ -148,7 +151,7 @@ def _sqlite_engine(path: Path) -> Engine:
 
 def _sqlite_problem(error: sqlite3.Error, place: str) -> TenureError | None:
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL" or name == "SQLITE_IOERR_WRITE":
+    if name in _NO_SPACE:
         return DiskFullError(
             f"There is no space left to write the state database {place}.",
             where=place,

@@ -1,0 +1,123 @@
+"""Choose weights for an ensemble: greedy selection with replacement (Caruana et al. 2004), shrunk on few rows.
+
+Weights are chosen by a proper loss, also where the metric is a ranking or a share: it is smoother, so fewer rows
+mislead it, and mixing by it keeps probabilities honest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenure.core.modelling import Floats, Indices, Task
+
+STEPS: Final = 25
+SMALLEST_WEIGHT: Final = 0.04
+_FEW_ROWS: Final = 500
+_SHRUNK_ROWS: Final = 2000
+_SHRINKAGE: Final = 0.2
+_MOST_ROWS: Final = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The out-of-fold answers of several candidates, (m, n), in the form that mixing needs.
+
+    Of probabilities only the one given to the true class matters to the log-loss, so one number a row is enough for
+    every task. `absolute` judges regression by absolute instead of squared errors.
+    """
+
+    task: Task
+    target: NDArray[Any]
+    answers: Floats
+    absolute: bool = False
+
+    @classmethod
+    def of(cls, task: Task, target: NDArray[Any], predictions: Sequence[Floats], *, absolute: bool = False) -> Pool:
+        """Make a pool of probabilities (n, k) or values (n,)."""
+        rows = np.arange(len(target))
+        picked = [p[rows, target] if task.is_classification else p for p in predictions]
+        return cls(task, target, np.vstack(picked), absolute)
+
+    def at(self, rows: Indices) -> Pool:
+        """Return the pool on some of its rows."""
+        return replace(self, target=self.target[rows], answers=self.answers[:, rows])
+
+    def row_losses(self, answers: Floats | None = None) -> Floats:
+        """Return the loss of every answer (m, n): of the candidates, or of other answers for the same rows."""
+        given = self.answers if answers is None else answers
+        if self.task.is_classification:
+            losses: Floats = -np.log(np.maximum(given, 1e-15))
+            return losses
+        errors: Floats = given - self.target
+        return np.abs(errors) if self.absolute else np.square(errors)
+
+    def losses(self, answers: Floats | None = None) -> Floats:
+        """Return the mean loss of each candidate or of each row of other answers."""
+        means: Floats = self.row_losses(answers).mean(axis=1)
+        return means
+
+    def loss(self, weights: Floats) -> float:
+        """Return the mean loss of one mixture."""
+        return float(self.losses((weights @ self.answers)[None, :])[0])
+
+
+def choose_weights(pool: Pool) -> Floats:
+    """Return weights (m,) that sum to 1; candidates below 4 % are left out.
+
+    Fewer than 500 rows start from the mean of the best three, fewer than 2,000 are drawn a fifth of the way to equal
+    weights, because so few rows cannot tell good candidates apart.
+    """
+    rows = pool.answers.shape[1]
+    part = pool.at(np.arange(0, rows, -(-rows // _MOST_ROWS)))
+    counts = _greedy(part, _start(part, rows))
+    weights = counts / counts.sum()
+    weights[weights < SMALLEST_WEIGHT] = 0.0
+    if rows < _SHRUNK_ROWS:
+        selected = weights > 0
+        weights = (1 - _SHRINKAGE) * weights / weights.sum() + _SHRINKAGE * selected / selected.sum()
+    normed: Floats = weights / weights.sum()
+    return normed
+
+
+def _start(pool: Pool, rows: int) -> Floats:
+    counts = np.zeros(len(pool.answers))
+    if rows < _FEW_ROWS:
+        counts[np.argsort(pool.losses(), kind="stable")[:3]] = 1.0
+    return counts
+
+
+def _greedy(pool: Pool, counts: Floats) -> Floats:
+    """Add the candidate that helps most, again and again, and return how often each was added at the best moment."""
+    counts = counts.copy()
+    total = counts @ pool.answers
+    best_counts, best = counts, np.inf
+    for taken in range(int(counts.sum()) + 1, STEPS + 1):
+        losses = pool.losses((total + pool.answers) / taken)
+        chosen = int(np.argmin(losses))
+        counts[chosen] += 1
+        total += pool.answers[chosen]
+        if losses[chosen] < best:
+            best_counts, best = counts.copy(), float(losses[chosen])
+    return best_counts
+
+
+def cross_fitted_weights(pool: Pool, folds: Sequence[Indices]) -> list[Floats]:
+    """Return, for each fold's rows (positions in the pool), weights chosen on all other rows."""
+    chosen = []
+    for rows in folds:
+        others = np.ones(pool.answers.shape[1], dtype=bool)
+        others[rows] = False
+        chosen.append(choose_weights(pool.at(np.flatnonzero(others)) if others.any() else pool))
+    return chosen
+
+
+def mix(weights: Floats, predictions: Sequence[Floats]) -> Floats:
+    """Return the weighted mean of predictions; those of weight 0 are not looked at."""
+    parts = [weight * predicted for weight, predicted in zip(weights, predictions, strict=True) if weight > 0]
+    mixed: Floats = np.sum(parts, axis=0)
+    return mixed

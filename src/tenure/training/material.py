@@ -1,0 +1,101 @@
+"""Gather what is learned from: the clean table, the encoded matrix that all fits share, the folds, the proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tenure.core.data import Snapshot
+from tenure.core.errors import ExtraMissingError
+from tenure.core.evidence import QualityReport
+from tenure.core.metrics import Metric, metric_named
+from tenure.core.modelling import Configuration, ValidationPlan
+from tenure.core.plugins import plugin, plugin_names
+from tenure.core.ports import Context, ModelFamily, Problem
+from tenure.model.plan import ColumnPlan
+from tenure.model.rows import row_ids
+from tenure.model.target import encode_target
+from tenure.training.budget import Course
+from tenure.training.features.fit import fit_plan
+from tenure.training.race import BASELINE
+
+_SALT: Final = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The clean table and what was made of it once. `ids` names its rows across snapshots."""
+
+    clean: pl.DataFrame
+    ids: list[str]
+    plan: ColumnPlan
+    problem: Problem
+    course: Course
+    metric: Metric
+
+
+def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: ValidationPlan) -> Material:
+    """Read and encode the clean table.
+
+    Fits get one thread each, because several run side by side and results must not depend on the number of cores.
+    """
+    task, schema = ctx.project.project.task, snapshot.schema
+    clean = ctx.artifacts.get_table(quality.clean)
+    columns = fit_plan(clean, schema, rng=ctx.rng(_SALT), dropped=quality.dropped)
+    target: NDArray[Any] = encode_target(clean[schema.target or ""], task, snapshot.classes)
+    problem = Problem(
+        task=task,
+        classes=len(snapshot.classes),
+        matrix=np.ascontiguousarray(columns.encode(clean)),
+        names=columns.names,
+        categorical=columns.categorical,
+        target=target,
+        seed=ctx.seed,
+        threads=1,
+    )
+    return Material(
+        clean=clean,
+        ids=row_ids(clean, schema),
+        plan=columns,
+        problem=problem,
+        course=Course.of(plan, ctx.artifacts.get_array(plan.blocks)),
+        metric=metric_named(plan.metric, task=task),
+    )
+
+
+def families_of(ctx: Context) -> list[ModelFamily]:
+    """Return the families that the project names (all when it names none), and always the baseline.
+
+    Raises:
+        UnknownPluginError: the project names a family that nobody provides.
+    """
+    named = ctx.project.training.families
+    names = plugin_names("family", project=ctx.folder) if named is None else (BASELINE, *named)
+    return [plugin("family", name, project=ctx.folder)() for name in dict.fromkeys(names)]
+
+
+def proposals_of(
+    ctx: Context, families: list[ModelFamily], problem: Problem
+) -> Iterator[tuple[ModelFamily, Configuration]]:
+    """Yield every configuration of the families that can learn this task; without features, only the baseline's.
+
+    Raises:
+        ExtraMissingError: the project names a family whose package is not installed.
+    """
+    for family in families:
+        if problem.task not in family.traits.tasks or not (problem.names or family.name == BASELINE):
+            continue
+        try:
+            configurations = family.configurations(problem.shape)
+        except ExtraMissingError as error:
+            if family.name in (ctx.project.training.families or ()):
+                raise
+            ctx.log.note(f"The family {family.name} is left out: {error.message}")
+            continue
+        for configuration in configurations:
+            yield family, configuration

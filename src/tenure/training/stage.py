@@ -1,0 +1,180 @@
+"""Training: from rows and a plan to a leaderboard and a model, within a budget that nothing may pass."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tenure.core.contract import Contract
+from tenure.core.data import Snapshot
+from tenure.core.evidence import QualityReport
+from tenure.core.metrics import log_losses
+from tenure.core.modelling import Floats, Importance, Leaderboard, Task, ValidationPlan
+from tenure.core.ports import Context, ModelFamily
+from tenure.model.bundle import write_bundle
+from tenure.model.fitted import FittedModel, tempered
+from tenure.training.budget import TRAINING_SHARE, Budget, refuse
+from tenure.training.calibration import Calibration, calibrate, residual_interval
+from tenure.training.closing import Ensemble, close
+from tenure.training.importance import Judged, measure_importance
+from tenure.training.leaderboard import candidates, honest_scores, oof_table
+from tenure.training.material import Material, families_of, prepare, proposals_of
+from tenure.training.race import BASELINE, Race, Track
+from tenure.training.threshold import Choice, choose_threshold
+
+_SALT: Final = 5
+_IMPORTANCE_ROWS: Final = 2_000
+_IMPORTANCE_SECONDS: Final = 0.25
+"""At least; the only thing that may run over the budget."""
+_STORED_ROWS: Final = 100
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """What the ensemble says after calibration, and the decisions made on top of it."""
+
+    predicted: Floats
+    calibration: Calibration
+    choice: Choice | None
+    interval: tuple[float, float] | None
+
+
+def train(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: ValidationPlan) -> Leaderboard:
+    """Fit candidates on the plan's folds until the budget ends, and keep the best ensemble of them as a model.
+
+    Raises:
+        BudgetError: not even the baseline could be fitted.
+        UnknownPluginError: the project file names a family that nobody provides.
+        ExtraMissingError: the project file names a family whose package is not installed.
+    """
+    started = ctx.timer()
+    seconds = TRAINING_SHARE * ctx.project.training.budget
+    workers = os.cpu_count() or 1
+    budget = Budget(seconds, ctx.deadline(seconds), workers=workers)
+    families = families_of(ctx)
+    material = prepare(ctx, snapshot, quality, plan)
+    race = _run_race(ctx, material, budget, families)
+    ensemble = close(race)
+    answer = _decide(ctx, snapshot, material, ensemble)
+    score, baseline = honest_scores(material, plan, ensemble, answer.predicted)
+    ranked = candidates(race, material, ensemble)
+    model = _keep(ctx, _model(ctx, snapshot, quality, material, ensemble, answer), material)
+    oof = ctx.artifacts.put_table(oof_table(material, ensemble, answer.predicted))
+    baseline_oof = ctx.artifacts.put_table(oof_table(material, ensemble, ensemble.baseline))
+    # Last, because it can use whatever time is left.
+    importance = _importance(ctx, material, ensemble, answer.calibration.temperature, budget)
+    return Leaderboard(
+        task=material.problem.task.value,
+        metric=material.metric.name,
+        candidates=ranked,
+        model=model,
+        oof=oof,
+        baseline_oof=baseline_oof,
+        score=score,
+        baseline=baseline,
+        naive_score=next((c for c in ranked if c.family != BASELINE and c.complete), ranked[0]).score,
+        importance=importance,
+        threshold=None if answer.choice is None else answer.choice.threshold,
+        threshold_reason="" if answer.choice is None else answer.choice.reason,
+        calibration=answer.calibration.name,
+        calibration_reason=answer.calibration.reason,
+        budget_seconds=seconds,
+        seconds=ctx.timer() - started,
+        stopped_because=race.stopped_because,
+        clean=quality.clean,
+        made_from=(snapshot.digest, quality.digest, plan.digest),
+    )
+
+
+def _run_race(ctx: Context, material: Material, budget: Budget, families: list[ModelFamily]) -> Race:
+    race = Race(
+        material.problem,
+        material.course,
+        budget,
+        Track(material.problem, workers=budget.workers),
+        ctx.log,
+        absolute=material.metric.name == "mae",
+    )
+    race.run(list(proposals_of(ctx, families, material.problem)))
+    if not any(entrant.family.name == BASELINE for entrant in race.complete()):
+        raise refuse(ctx.project.training.budget)
+    ctx.log.note(f"{len(race.complete())} candidates were fitted. {race.stopped_because}")
+    return race
+
+
+def _decide(ctx: Context, snapshot: Snapshot, material: Material, ensemble: Ensemble) -> _Answer:
+    """Calibrate, and choose threshold or interval; only rows of choosing folds are looked at."""
+    task = material.problem.task
+    seen = ensemble.chosen_on
+    target = material.problem.target[ensemble.rows[seen]]
+    if task is Task.REGRESSION:
+        interval = residual_interval(target, ensemble.predicted[seen])
+        return _Answer(ensemble.predicted, Calibration(), None, interval)
+    calibration, adjusted = calibrate(target, ensemble.predicted[seen], ensemble.folds)
+    predicted = tempered(ensemble.predicted, calibration.temperature).copy()
+    predicted[seen] = adjusted
+    choice = None
+    if task is Task.BINARY:
+        value = ctx.project.value
+        choice = choose_threshold(target, adjusted[:, -1], value, positive=snapshot.classes[-1])
+    return _Answer(predicted, calibration, choice, None)
+
+
+def _importance(
+    ctx: Context, material: Material, ensemble: Ensemble, temperature: float, budget: Budget
+) -> tuple[Importance, ...]:
+    """Measure importance by the members that never saw the judged rows."""
+    rng = ctx.rng(_SALT)
+    rows = rng.permutation(ensemble.judged)[:_IMPORTANCE_ROWS]
+    problem = material.problem
+    target = problem.target[rows]
+
+    def loss(matrix: Floats) -> float:
+        said = ensemble.judge(matrix)
+        if problem.task is Task.REGRESSION:
+            return float(np.mean(np.square(target[: len(said)] - said)))
+        return float(np.mean(log_losses(target[: len(said)], tempered(said, temperature))))
+
+    judged = Judged(problem.matrix[rows], material.plan.sources, loss, ensemble.contributions)
+    deadline = ctx.deadline(max(budget.deadline.left, _IMPORTANCE_SECONDS))
+    return measure_importance(judged, rng=rng, deadline=deadline)
+
+
+def _model(
+    ctx: Context,
+    snapshot: Snapshot,
+    quality: QualityReport,
+    material: Material,
+    ensemble: Ensemble,
+    answer: _Answer,
+) -> FittedModel:
+    schema = snapshot.schema
+    return FittedModel(
+        task=material.problem.task,
+        classes=snapshot.classes,
+        target=schema.target or "",
+        schema=schema,
+        contract=ctx.artifacts.get_record(Contract, quality.contract),
+        plan=material.plan,
+        members=ensemble.members,
+        temperature=answer.calibration.temperature,
+        threshold=None if answer.choice is None else answer.choice.threshold,
+        threshold_reason="" if answer.choice is None else answer.choice.reason,
+        interval=answer.interval,
+        metric=material.metric.name,
+        key=schema.key,
+        time=schema.time,
+    )
+
+
+def _keep(ctx: Context, model: FittedModel, material: Material) -> str:
+    """Write the model's folder into the artifact store and return its digest."""
+    step = max(material.clean.height // _STORED_ROWS, 1)
+    with tempfile.TemporaryDirectory(prefix="tenure-model-") as folder:
+        write_bundle(model, Path(folder), sample=material.clean.gather_every(step))
+        return ctx.artifacts.put_tree(Path(folder))

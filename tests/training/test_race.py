@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from training_worlds import planted, ticking
+
+from tenure.core.modelling import Configuration, DataShape, Fold, Indices, Task, Traits
+from tenure.core.ports import Deadline, Fitted, Problem, Silent
+from tenure.model.members.constant import ConstantMember
+from tenure.training.budget import Budget, Course
+from tenure.training.families.baseline import BaselineFamily
+from tenure.training.race import Entrant, Fit, Job, Race, Track
+
+
+class Guesser:
+    """A family whose configurations guess values; it counts what it was asked to do."""
+
+    name: ClassVar[str] = "guesser"
+    traits: ClassVar[Traits] = Traits(tasks=frozenset(Task))
+
+    def __init__(self, guesses: Sequence[float]) -> None:
+        self.guesses = guesses
+        self.fits: list[tuple[str, int]] = []
+
+    def configurations(self, shape: DataShape) -> Sequence[Configuration]:
+        return [Configuration(f"guess-{at}", self.name, {"value": g}, rank=at) for at, g in enumerate(self.guesses)]
+
+    def fit(
+        self,
+        configuration: Configuration,
+        problem: Problem,
+        train: Indices,
+        valid: Indices | None,
+        *,
+        rounds: int | None,
+        deadline: Deadline,
+    ) -> Fitted | None:
+        self.fits.append((configuration.name, len(train)))
+        return Fitted(ConstantMember(problem.task, [configuration.params["value"]]))
+
+
+def course(rows: int, folds: int = 3) -> Course:
+    at = np.arange(rows)
+    return Course(tuple(Fold(at[at % folds != f], at[at % folds == f]) for f in range(folds)), None, rows)
+
+
+def race(problem: Problem, seconds: float = 1e6) -> Race:
+    budget = Budget(seconds, Deadline(seconds, time.monotonic), workers=2)
+    return Race(problem, course(len(problem.target)), budget, Track(problem, workers=2), Silent())
+
+
+def proposals(guesser: Guesser, problem: Problem) -> list[tuple[BaselineFamily | Guesser, Configuration]]:
+    families: list[BaselineFamily | Guesser] = [BaselineFamily(), guesser]
+    return [(family, c) for family in families for c in family.configurations(problem.shape)]
+
+
+def test_all_configurations_run_on_all_folds() -> None:
+    problem = planted(Task.REGRESSION)
+    run = race(problem)
+    run.run(proposals(Guesser([100.0, 101.0, 102.0]), problem))
+    assert [e.name for e in run.complete()] == ["baseline", "guess-0", "guess-1", "guess-2"]
+    assert run.stopped_because == "Every configuration was tried."
+    assert sum(run.weights.values()) == pytest.approx(1.0)
+
+
+def test_the_hopeless_are_dropped_after_their_first_fold() -> None:
+    problem = planted(Task.REGRESSION)
+    guesser = Guesser([100.0, 900.0])
+    run = race(problem)
+    run.run(proposals(guesser, problem))
+    hopeless = next(e for e in run.entrants if e.name == "guess-1")
+    assert hopeless.dropped == "far behind on the first fold"
+    assert len(hopeless.fits) < 3
+
+
+def test_the_race_ends_when_candidates_no_longer_help() -> None:
+    problem = planted(Task.REGRESSION)
+    guesser = Guesser([100.0] * 30)
+    run = race(problem)
+    run.run(proposals(guesser, problem))
+    assert run.stopped_because == "More candidates no longer helped."
+    assert len(run.entrants) < 12
+
+
+def test_a_race_without_time_has_no_entrants() -> None:
+    problem = planted(Task.REGRESSION)
+    run = race(problem, seconds=0.0)
+    run.run(proposals(Guesser([1.0]), problem))
+    assert not run.complete()
+    assert run.stopped_because == "The time was up."
+
+
+def test_more_rows_need_a_few_more_rounds() -> None:
+    entrant = Entrant(BaselineFamily(), Configuration("x", "x"))
+    member = ConstantMember(Task.REGRESSION, [0.0])
+    for at, (rounds, rows) in enumerate([(100, 100), (120, 300)]):
+        entrant.fits[at] = Fit(Fitted(member, rounds), np.zeros(1), rows, 1.0)
+    assert entrant.rounds(250) == 115
+    assert 115 < (entrant.rounds(1000) or 0) < 230
+
+
+class Endless(Guesser):
+    """A family that learns until its deadline, or until somebody interrupts."""
+
+    started: ClassVar[threading.Event] = threading.Event()
+
+    def fit(
+        self,
+        configuration: Configuration,
+        problem: Problem,
+        train: Indices,
+        valid: Indices | None,
+        *,
+        rounds: int | None,
+        deadline: Deadline,
+    ) -> Fitted | None:
+        if configuration.params["value"] == 0.0:
+            self.started.wait()
+            raise KeyboardInterrupt
+        self.started.set()
+        while not deadline.passed:
+            pass
+        return None
+
+
+def test_an_interrupt_ends_the_fits_under_way_and_goes_on() -> None:
+    problem = planted(Task.REGRESSION)
+    family = Endless([0.0, 1.0])
+    rows = np.arange(10)
+    jobs = [Job(Entrant(family, c), rows, None, rows, 1e9) for c in family.configurations(problem.shape)]
+    with pytest.raises(KeyboardInterrupt):
+        Track(problem, workers=2).run(jobs, Deadline(1e9, time.monotonic))
+
+
+def test_a_fit_is_not_started_after_the_end() -> None:
+    problem = planted(Task.REGRESSION)
+    guesser = Guesser([1.0])
+    rows = np.arange(10)
+    job = Job(Entrant(guesser, guesser.configurations(problem.shape)[0]), rows, None, rows, 100.0)
+    assert Track(problem, workers=1).run([job], Deadline(0.005, ticking())) == [None]
+    assert not guesser.fits
