@@ -94,7 +94,7 @@ class Server:
 
     def __enter__(self) -> Server:
         command = [sys.executable, "-m", "tenure", "serve", "--port", "0", "--project", str(PROJECT)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         for line in self.process.stderr:
             found = re.search(r"http://\S+", line)
@@ -193,6 +193,8 @@ def half_a_year(months: list[Month]) -> str:
                 outcomes_arrive(server, *waiting)
             watch()
             waiting = (month, ids)
+        if waiting is not None:
+            outcomes_arrive(server, *waiting)
         held = office()
         say(f"{held} is in office now; v1 was not told to leave by anybody but the policy.")
     return held

@@ -70,6 +70,11 @@ def test_a_collapse_right_after_promotion_is_rolled_back() -> None:
     assert choose(sick, AUTO, replace(HERE, previous=None)).verb is Verb.RETRAIN
 
 
+def test_an_old_version_that_came_back_into_office_is_on_trial_again() -> None:
+    windows = (*(window(i, 2, 0.8) for i in range(6)), *(window(i, 1, 0.9) for i in range(6, 8)), window(8, 2, 0.6))
+    assert choose(report(HARM, windows=windows), AUTO, HERE).verb is Verb.ROLL_BACK
+
+
 def test_no_rollback_to_a_version_that_did_worse_or_was_left_before() -> None:
     worse = report(HARM, windows=(window(0, 1, 0.55), window(1, 2, 0.6)))
     assert choose(worse, AUTO, HERE).verb is Verb.RETRAIN
@@ -124,7 +129,7 @@ def test_a_new_illness_of_a_new_champion_is_answered_anew() -> None:
     done = replace(choose(ILL, AUTO, HERE), carried_out=True)
     windows = tuple(window(i, 3, 0.6) for i in range(8))
     assert (
-        choose(report(HARM, windows=windows, version=3), AUTO, Situation(3, 2, 500, past=(done,))).verb is Verb.RETRAIN
+        choose(report(HARM, windows=windows, version=3), AUTO, Situation(3, 2, new_rows=True, past=(done,))).verb is Verb.RETRAIN
     )
     later = report(finding(REALISED_SCORE, Verdict.FAIL, since="w40"), windows=ILL.windows)
     assert choose(later, AUTO, replace(HERE, past=(done,))).verb is Verb.RETRAIN

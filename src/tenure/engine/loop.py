@@ -104,8 +104,15 @@ def _of_version(health: HealthReport, version: int | None) -> list[WindowHealth]
     return [window for window in health.windows if version in window.versions and window.realised is not None]
 
 
+def _this_term(health: HealthReport, champion: int) -> list[WindowHealth]:
+    """Return the judged windows since another version last answered: a version may come back into office."""
+    judged = [window for window in health.windows if window.realised is not None]
+    others = [at for at, window in enumerate(judged) if window.versions != (champion,)]
+    return judged[others[-1] + 1 :] if others else judged
+
+
 def _on_probation(health: HealthReport, policy: Policy, situation: Situation) -> bool:
-    if situation.previous is None or len(_of_version(health, situation.champion)) > policy.probation:
+    if situation.previous is None or len(_this_term(health, situation.champion)) > policy.probation:
         return False
     left = {
         action.cause.measurement.evidence.get("version")
@@ -118,7 +125,7 @@ def _on_probation(health: HealthReport, policy: Policy, situation: Situation) ->
 def _previous_did_better(health: HealthReport, situation: Situation) -> bool:
     """Say whether the previous version's last windows alone were better than the champion's; yes if none is known."""
     before = [w for w in _of_version(health, situation.previous) if w.versions == (situation.previous,)]
-    now = _of_version(health, situation.champion)
+    now = _this_term(health, situation.champion)
     if not before or not now or health.expected is None:
         return True
     return _mean_score(before[-POOLED_WINDOWS:], health) > _mean_score(now, health)

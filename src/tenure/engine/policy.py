@@ -13,8 +13,8 @@ class Policy:
     """How much is done without asking.
 
     observe: nothing is ever done or prepared, people are told. propose: the command to run is proposed.
-    auto: the caller carries the act out. `probation` is how many matured windows a new champion is on trial for, in
-    which a collapse rolls it back rather than retrains.
+    auto: the caller carries the act out. `probation` is how many judged windows a version that took office is on trial
+    for, in which a collapse rolls it back rather than retrains.
     """
 
     autonomy: Literal["observe", "propose", "auto"] = "propose"
