@@ -129,7 +129,8 @@ def test_a_new_illness_of_a_new_champion_is_answered_anew() -> None:
     done = replace(choose(ILL, AUTO, HERE), carried_out=True)
     windows = tuple(window(i, 3, 0.6) for i in range(8))
     assert (
-        choose(report(HARM, windows=windows, version=3), AUTO, Situation(3, 2, new_rows=True, past=(done,))).verb is Verb.RETRAIN
+        choose(report(HARM, windows=windows, version=3), AUTO, Situation(3, 2, new_rows=True, past=(done,))).verb
+        is Verb.RETRAIN
     )
     later = report(finding(REALISED_SCORE, Verdict.FAIL, since="w40"), windows=ILL.windows)
     assert choose(later, AUTO, replace(HERE, past=(done,))).verb is Verb.RETRAIN

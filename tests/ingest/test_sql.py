@@ -122,12 +122,12 @@ def guarded(postgres_url: str) -> Iterator[str]:
         )
         escaped = SECRET.replace("%", "%%")
         connection.execute(
-            sa.text(f"create role guarded login password '{escaped}'".replace("%%", "%").replace(":", "\\:"))
+            sa.text(f"create role guarded_reader login password '{escaped}'".replace("%%", "%").replace(":", "\\:"))
         )
-        connection.exec_driver_sql("grant select on visits to guarded")
-        hba.write_text("local all guarded scram-sha-256\nhost all guarded all scram-sha-256\n" + kept)
+        connection.exec_driver_sql("grant select on visits to guarded_reader")
+        hba.write_text("local all guarded_reader scram-sha-256\nhost all guarded_reader all scram-sha-256\n" + kept)
         connection.exec_driver_sql("select pg_reload_conf()")
-        yield postgres_url.replace("postgres:@", "guarded:${TENURE_TEST_PW}@")
+        yield postgres_url.replace("postgres:@", "guarded_reader:${TENURE_TEST_PW}@")
         hba.write_text(kept)
         connection.exec_driver_sql("select pg_reload_conf()")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from datetime import date, timedelta
 from typing import Any
 
@@ -54,7 +53,7 @@ def evidence_of(frame: pl.DataFrame, task: Task = Task.BINARY, **roles: Role) ->
         classes=classes,
         target=encode_target(frame["y"], task, classes),
         rng=np.random.default_rng(0),
-        deadline=Deadline(60, time.monotonic),
+        deadline=Deadline(60, lambda: 0.0),
     )
 
 

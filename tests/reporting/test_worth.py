@@ -3,21 +3,18 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenure.core.project import MonitoringSection, ValueSection
-from tenure.promotion import value as gate_value
+from tenure.core.project import ValueSection
+from tenure.core.value import acted
 from tenure.reporting.worth import (
-    acted_on,
     curve_of,
     near_cut,
     ranked_groups,
     reach,
     reliability,
-    room_for,
     wilson,
     worth_of,
 )
@@ -31,29 +28,17 @@ def world(seed: int, rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
     return rng.random(rows) < score, score
 
 
-@given(st.integers(0, 10_000), st.floats(0.05, 0.6), st.one_of(st.none(), st.floats(0.02, 1.0)))
-def test_the_page_and_the_gate_tell_the_same_money(seed: int, threshold: float, room: float | None) -> None:
-    yes, score = world(seed)
-    acted = acted_on(score, threshold=threshold, room=room)
-    here = worth_of(yes, acted, VALUE, room=room)
-    there = gate_value.worth_of(yes, score, VALUE, threshold=threshold, share=room)
-    assert here.model.value == pytest.approx(there.realised)
-    assert (here.model.low, here.model.high) == pytest.approx((there.low, there.high))
-    assert here.nobody.value == pytest.approx(there.nothing)
-    assert here.everybody.value == pytest.approx(there.everything)
-
-
 @given(st.integers(0, 10_000), st.floats(0.0, 1.0), st.floats(0.01, 1.0))
 def test_nobody_below_the_threshold_or_beyond_the_room_is_acted_on(seed: int, threshold: float, room: float) -> None:
     yes, score = world(seed)
-    acted = acted_on(score, threshold=threshold, room=room)
-    assert acted.sum() <= room * len(score)
-    assert not acted[score < threshold].any()
-    who = reach(yes, score, acted, threshold=threshold)
-    assert who.flagged == pytest.approx(acted.mean())
+    chosen = acted(score, threshold=threshold, share=room)
+    assert chosen.sum() <= room * len(score)
+    assert not chosen[score < threshold].any()
+    who = reach(yes, score, chosen, threshold=threshold)
+    assert who.flagged == pytest.approx(chosen.mean())
     assert who.cut >= threshold
     if who.hit is not None:
-        assert who.hit.value == pytest.approx(yes[acted].mean())
+        assert who.hit.value == pytest.approx(yes[chosen].mean())
         assert who.hit.low <= who.hit.value <= who.hit.high
 
 
@@ -114,12 +99,3 @@ def test_reliability_of_honest_chances_lies_on_the_line() -> None:
     for stated, came_true, rows in reliability(yes, score):
         assert rows == 2000
         assert abs(stated - came_true.value) < 0.04
-
-
-def test_room_follows_from_capacity_and_window() -> None:
-    value = ValueSection(true_positive=1.0, false_positive=-1.0, capacity=50)
-    assert room_for(value, MonitoringSection(window="500 rows"), None, rows=10) == pytest.approx(0.1)
-    assert room_for(value, MonitoringSection(window="7d"), None, rows=10) is None
-    days = pl.Series(pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 2, 26), eager=True)).cast(pl.Datetime("us"))
-    assert room_for(value, MonitoringSection(window="7d"), days, rows=4000) == pytest.approx(50 * 8 / 4000)
-    assert room_for(VALUE, MonitoringSection(), days, rows=4000) is None

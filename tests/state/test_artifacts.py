@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import subprocess
@@ -20,7 +19,7 @@ from tenure.core.data import Snapshot
 from tenure.core.errors import ArtifactError, DiskFullError, FolderReadOnlyError
 from tenure.core.lifecycle import Incumbent
 from tenure.state.artifacts import LocalArtifacts
-from tenure.state.host import disk_error, host_name, process_birth
+from tenure.state.host import host_name, process_birth
 
 NOWHERE = "0" * 64
 
@@ -237,14 +236,6 @@ def test_full_small_disk_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -
         assert store.get_bytes(small) == b"small"
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_only_known_refusals_of_the_disk_are_translated(tmp_path: Path) -> None:
-    assert isinstance(disk_error(errno.ENOSPC, tmp_path), DiskFullError)
-    assert isinstance(disk_error(errno.EFBIG, tmp_path), DiskFullError)
-    assert isinstance(disk_error(errno.EACCES, tmp_path), FolderReadOnlyError)
-    assert isinstance(disk_error(errno.EROFS, tmp_path), FolderReadOnlyError)
-    assert disk_error(errno.EIO, tmp_path) is None
 
 
 def test_leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay(store: LocalArtifacts) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, ParamSpec
 
 import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from tenure.core.errors import DiskFullError, FolderReadOnlyError, TenureError
+from tenure.core.errors import TenureError
+from tenure.core.files import as_known
 from tenure.core.records import plain
 
 SCHEMA_VERSION: Final = 1
@@ -144,13 +145,7 @@ def _unexpected(name: str, as_json: bool, error: Exception) -> None:
 
 
 def _known_os_error(error: OSError) -> TenureError | None:
-    where = str(error.filename) if error.filename else None
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError("The disk is full.", where=where, hint="Free some space and run the same command again.")
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return FolderReadOnlyError(
-            f"{where or 'A file'} cannot be written: {error.strerror}.",
-            where=where,
-            hint="Choose a folder you may write.",
-        )
-    return None
+    """Return what the disk refused; what is missing is no refusal here, as nobody knows if it was to be written."""
+    if isinstance(error, FileNotFoundError | FileExistsError | NotADirectoryError | IsADirectoryError):
+        return None
+    return as_known(error, Path(str(error.filename)) if error.filename else None)

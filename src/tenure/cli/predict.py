@@ -13,8 +13,8 @@ from tenure.cli.options import HERE, JsonOption, ProjectOption, QuietOption
 from tenure.cli.output import Reply, answers
 from tenure.cli.progress import told
 from tenure.core.errors import ConfigError
+from tenure.core.files import write_whole
 from tenure.core.project import redacted
-from tenure.engine.publish import write_whole
 from tenure.engine.scoring import score_table
 from tenure.engine.workspace import open_workspace
 from tenure.ingest.table import read_rows

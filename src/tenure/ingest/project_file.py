@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ from pydantic_core import PydanticUndefined
 from sqlalchemy.exc import ArgumentError
 
 from tenure.core.data import Role
-from tenure.core.errors import ConfigError, DiskFullError, FolderReadOnlyError, ProjectExistsError
+from tenure.core.errors import ConfigError, ProjectExistsError
+from tenure.core.files import write_whole
 from tenure.core.modelling import Task
 from tenure.core.ports import Log, Silent
 from tenure.core.project import PROJECT_FILE, Project, Section, parse_project, redacted
@@ -99,7 +98,7 @@ def write(
     new = NewProject(folder, folder / PROJECT_FILE, text, parse_project(text), found)
     if not dry_run:
         _refuse_existing(folder)
-        _save(new.path, text)
+        write_whole(new.path, text.encode())
     return new
 
 
@@ -271,34 +270,3 @@ def _refuse_existing(folder: Path) -> None:
             where=str(path),
             hint="Edit that file, remove it, or choose another folder with --out.",
         )
-
-
-def _save(path: Path, text: str) -> None:
-    """Write the file so that others see nothing or all of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, text)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                "The disk is full; no project file was written.", where=str(path), hint="Make room and try again."
-            ) from error
-        raise FolderReadOnlyError(
-            f"{path.parent} cannot be written: {error.strerror}.",
-            where=str(path),
-            hint="Choose another folder with --out.",
-        ) from error
-
-
-def _write_whole(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=".tenure-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise

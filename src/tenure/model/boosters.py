@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import os
 import threading
 from functools import cache
 from pathlib import Path
@@ -100,15 +99,16 @@ class _OneRow:
 class Booster:
     """A tree ensemble from LightGBM's model text. Safe to share between threads.
 
-    `threads` is used for tables; it should be what concurrent fits use, because LightGBM keeps one setting a process.
+    `threads` is used for tables. LightGBM keeps one setting a process and crashes where threads of the process ask for
+    different ones, so all of ours ask for one.
     """
 
     SMALL: Final = 16
     """Tables up to this many rows go row by row, which is no slower and needs no thread."""
 
-    def __init__(self, text: str, *, threads: int | None = None) -> None:
+    def __init__(self, text: str, *, threads: int = 1) -> None:
         self.text = text
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads
         self.handle = ctypes.c_void_p()
         self._local = threading.local()
         library = _library()

@@ -22,6 +22,7 @@ from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
 from tenure.core.metrics import Metric, Targets
 from tenure.core.modelling import Floats, Score
 from tenure.core.project import ValueSection
+from tenure.core.value import PER
 from tenure.monitoring.figures import figure
 from tenure.monitoring.realised import Answered, joined_answers, money_of
 
@@ -248,7 +249,7 @@ def _judged_money(answers: Answered, value: ValueSection, *, level: float) -> tu
     if acts < _LEAST_ACTIONS:
         reason = f"only {acts} predictions led to an action."
         return (Finding(REALISED_VALUE, Verdict.SKIPPED, Measurement(REALISED_VALUE, 0.0, skipped=reason)),)
-    loss: Floats = -1000 * (money.made - money.without)[answers.acted] * acts / len(answers)
+    loss: Floats = -PER * (money.made - money.without)[answers.acted] * acts / len(answers)
     error = float(np.std(loss, ddof=1) / np.sqrt(acts))
     warn, fail = (float(stdtrit(acts - 1, 1 - chance)) * error for chance in (_WARN_RATIO * level, level))
     mean = float(np.mean(loss))

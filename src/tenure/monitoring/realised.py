@@ -12,6 +12,7 @@ from tenure.core.metrics import Metric, Targets
 from tenure.core.modelling import Floats, Score, Task
 from tenure.core.project import ValueSection
 from tenure.core.uncertainty import score_with_interval
+from tenure.core.value import Flags, by_everybody, by_nobody, cost_of_errors, likeliest, realised
 
 _INTERVAL_ROWS: Final = 50_000
 
@@ -26,7 +27,7 @@ class Answered:
 
     target: Targets
     predicted: Floats
-    acted: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+    acted: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -69,15 +70,10 @@ def _whole_number_forms(classes: tuple[str, ...]) -> dict[str, int]:
     return forms
 
 
-def _acted(
-    prediction: pl.Series, chance: Floats, positive: str, capacity: int | None
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _acted(prediction: pl.Series, chance: Floats, positive: str, capacity: int | None) -> Flags:
     """Return which rows were acted on: predicted yes, and among the likeliest where capacity ends."""
-    acted = (prediction.cast(pl.String) == positive).fill_null(value=False).to_numpy().copy()
-    if capacity is not None and int(acted.sum()) > capacity:
-        rank = np.argsort(np.argsort(np.where(acted, -chance, np.inf), kind="stable"), kind="stable")
-        acted &= rank < capacity
-    return acted
+    said_yes = (prediction.cast(pl.String) == positive).fill_null(value=False).to_numpy()
+    return said_yes if capacity is None else likeliest(said_yes, chance, most=capacity)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,11 +93,10 @@ def money_of(rows: Answered, value: ValueSection) -> Money | None:
     """Return the money of each decision; None where the owner gave no values that fit the task."""
     if rows.acted is not None and value.is_given:
         is_yes = rows.target == 1
-        acting = np.where(is_yes, value.true_positive, value.false_positive)
-        without = np.where(is_yes, value.false_negative, value.true_negative)
-        return Money(np.where(rows.acted, acting, without), np.maximum(acting, without), without)
+        without = by_nobody(is_yes, value)
+        return Money(realised(is_yes, rows.acted, value), np.maximum(by_everybody(is_yes, value), without), without)
     if rows.predicted.ndim == 1 and value.error_cost is not None:
-        made = -value.error_cost * np.abs(rows.target - rows.predicted)
+        made = cost_of_errors(rows.target.astype(np.float64), rows.predicted, value.error_cost)
         return Money(made, np.zeros_like(made), made)
     return None
 

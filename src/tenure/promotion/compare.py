@@ -17,9 +17,9 @@ from tenure.core.metrics import metric_named, positive
 from tenure.core.modelling import Floats, Indices, Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context
 from tenure.core.uncertainty import Clusters, clusters_of, mean_with_interval, paired_gain, score_with_interval
+from tenure.core.value import PER, acted, cost_of_errors, realised, share_of_actions
 from tenure.model.rows import row_ids
 from tenure.model.scorer import Scorer
-from tenure.promotion.value import PER, acted, cost_of_errors, realised, share_of_actions
 
 LEAST_ROWS: Final = 100
 """Fewer common rows than this decide nothing between two models."""
@@ -241,7 +241,7 @@ def _value_gain(
         more = cost_of_errors(target, rows.new, value.error_cost) - cost_of_errors(target, rows.old, value.error_cost)
     elif task is Task.BINARY and value.is_given:
         share = share_of_actions(
-            value, ctx.project.monitoring, clean[plan.time] if plan.time else None, rows=clean.height
+            value, ctx.project.monitoring, clean[plan.time].to_numpy() if plan.time else None, rows=clean.height
         )
         is_yes = rows.target == 1
         new = acted(positive(rows.new), threshold=_or_break_even(ctx, leaderboard.threshold), share=share)

@@ -13,9 +13,10 @@ from tenure.core.metrics import positive
 from tenure.core.modelling import Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context
 from tenure.core.uncertainty import clusters_of
+from tenure.core.value import share_of_actions
 from tenure.promotion.compare import Compared, compare, honest_rows, predictions, target_of
 from tenure.promotion.decide import decide
-from tenure.promotion.value import share_of_actions, value_finding, worth_of
+from tenure.promotion.value import value_finding, worth_of
 
 
 def gate(
@@ -69,7 +70,7 @@ def _worth(ctx: Context, quality: QualityReport, plan: ValidationPlan, leaderboa
         value,
         threshold=value.break_even if leaderboard.threshold is None else leaderboard.threshold,
         share=share_of_actions(
-            value, ctx.project.monitoring, clean[plan.time] if plan.time else None, rows=clean.height
+            value, ctx.project.monitoring, clean[plan.time].to_numpy() if plan.time else None, rows=clean.height
         ),
         clusters=clusters_of(clean[honest["row"].cast(pl.Int64)], group=plan.group, time=plan.time),
     )

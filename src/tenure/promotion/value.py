@@ -1,82 +1,19 @@
-"""What decisions are worth in the owner's money: by row, expected and realised, beside doing nothing and acting on all.
-
-A decision follows Elkan 2001: act where the calibrated probability is above the break-even point, and where actions
-are scarce on the rows of greatest expected value.
-"""
+"""What deciding by a model is worth: realised and expected, beside doing nothing and acting on all."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from tenure.core.evidence import Finding, Measurement, Threshold
 from tenure.core.modelling import Floats
-from tenure.core.project import MonitoringSection, ValueSection
+from tenure.core.project import ValueSection
 from tenure.core.uncertainty import Clusters, mean_with_interval
-
-Yes = NDArray[np.bool_]
-PER: Final = 1_000
-"""Values are told per this many decisions."""
+from tenure.core.value import PER, Flags, acted, by_everybody, by_nobody, expected, realised
 
 _THRESHOLD: Final = Threshold(warn=0.0)
-
-
-def share_of_actions(
-    value: ValueSection, monitoring: MonitoringSection, times: pl.Series | None, *, rows: int
-) -> float | None:
-    """Return the share of rows that can be acted on: capacity over rows in a window; None where nothing limits it.
-
-    `times` are the rows' own times; without times or a window in rows nobody can tell how many rows share a window.
-    """
-    if value.capacity is None:
-        return None
-    if monitoring.window_rows is not None:
-        return min(value.capacity / monitoring.window_rows, 1.0)
-    if times is None or not times.dtype.is_temporal() or monitoring.window_seconds is None or rows == 0:
-        return None
-    stamps = times.cast(pl.Datetime("us")).dt.timestamp("ms").drop_nulls()
-    span = float(np.ptp(stamps.to_numpy())) / 1_000 if len(stamps) else 0.0
-    windows = max(span / monitoring.window_seconds, 1.0)
-    return min(value.capacity * windows / rows, 1.0)
-
-
-def acted(probability: Floats, *, threshold: float, share: float | None = None) -> Yes:
-    """Return which rows are acted on: those at or above `threshold`, at most `share` of all rows where given."""
-    chosen: Yes = probability >= threshold
-    if share is None:
-        return chosen
-    room = min(math.floor(share * len(probability)), int(chosen.sum()))
-    best = np.argsort(-probability, kind="stable")[:room]
-    limited = np.zeros(len(probability), dtype=np.bool_)
-    limited[best] = True
-    return limited
-
-
-def realised(is_yes: Yes, action: Yes, value: ValueSection) -> Floats:
-    """Return the money that each decision made, now that the truth is known, shape (n,)."""
-    on_yes = np.where(action, value.true_positive, value.false_negative)
-    on_no = np.where(action, value.false_positive, value.true_negative)
-    money: Floats = np.where(is_yes, on_yes, on_no).astype(np.float64)
-    return money
-
-
-def expected(probability: Floats, action: Yes, value: ValueSection) -> Floats:
-    """Return the money that each decision is expected to make, believing the probabilities, shape (n,)."""
-    on_yes = np.where(action, value.true_positive, value.false_negative)
-    on_no = np.where(action, value.false_positive, value.true_negative)
-    money: Floats = probability * on_yes + (1.0 - probability) * on_no
-    return money
-
-
-def cost_of_errors(target: Floats, predicted: Floats, error_cost: float) -> Floats:
-    """Return the money that each predicted number made: minus `error_cost` for every unit it was off, shape (n,)."""
-    money: Floats = -error_cost * np.abs(target - predicted)
-    return money
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +34,7 @@ class Worth:
 
 
 def worth_of(
-    is_yes: Yes,
+    is_yes: Flags,
     probability: Floats,
     value: ValueSection,
     *,
@@ -111,17 +48,13 @@ def worth_of(
     """
     action = acted(probability, threshold=threshold, share=share)
     mean, low, high = mean_with_interval(realised(is_yes, action, value), clusters=clusters)
-    nobody, all_rows = np.zeros(len(is_yes), dtype=np.bool_), np.ones(len(is_yes), dtype=np.bool_)
-    idle = float(np.mean(realised(is_yes, nobody, value)))
-    busy = float(np.mean(realised(is_yes, all_rows, value)))
-    reach = 1.0 if share is None else min(share, 1.0)
     return Worth(
         realised=PER * mean,
         low=PER * low,
         high=PER * high,
         expected=PER * float(np.mean(expected(probability, action, value))),
-        nothing=PER * idle,
-        everything=PER * (reach * busy + (1.0 - reach) * idle),
+        nothing=PER * float(np.mean(by_nobody(is_yes, value))),
+        everything=PER * float(np.mean(by_everybody(is_yes, value, share=share))),
     )
 
 

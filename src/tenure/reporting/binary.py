@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tenure.core.value import acted
 from tenure.reporting.blocks import Fact
 from tenure.reporting.earnings import worth_section
 from tenure.reporting.story import Story, Told
@@ -16,7 +17,7 @@ from tenure.reporting.words import (
     of_100,
     of_100_range,
 )
-from tenure.reporting.worth import Reach, Worth, acted_on, curve_of, reach, worth_of
+from tenure.reporting.worth import Reach, Worth, curve_of, reach, worth_of
 
 _EVEN_CHANCE: Final = 0.5
 
@@ -28,9 +29,9 @@ def tell_binary(story: Story) -> Told:
     threshold = story.leaderboard.threshold
     if threshold is None:
         threshold = value.break_even if value.is_given else _EVEN_CHANCE
-    acted = acted_on(score, threshold=threshold, room=story.room)
-    who = reach(yes, score, acted, threshold=threshold, clusters=answers.clusters)
-    worth = worth_of(yes, acted, value, room=story.room, clusters=answers.clusters) if value.is_given else None
+    chosen = acted(score, threshold=threshold, share=story.room)
+    who = reach(yes, score, chosen, threshold=threshold, clusters=answers.clusters)
+    worth = worth_of(yes, chosen, value, room=story.room, clusters=answers.clusters) if value.is_given else None
     curve = curve_of(yes, score, value, clusters=answers.clusters)
     return Told(
         earns=_earns(story, worth, who),

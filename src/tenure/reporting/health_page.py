@@ -102,9 +102,9 @@ def _lead(report: HealthReport) -> tuple[str, ...]:
     sentences = []
     if report.expected is not None:
         sentences.append(f"Promised when it took office: {_lower(metric_in_words(report.expected))}")
-    scored_windows = _scored_windows(report)
-    if scored_windows:
-        window, score = scored_windows[-1]
+    own = [(window, score) for window, score in _scored_windows(report) if window.versions == (report.version,)]
+    if own:
+        window, score = own[-1]
         sentences.append(f"Lately ({window.start[:10]} to {window.end[:10]}): {_lower(metric_in_words(score))}")
     return tuple(sentences)
 

@@ -12,11 +12,11 @@ from tenure.core.lifecycle import GateDecision, Release
 from tenure.core.modelling import Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context
 from tenure.core.project import Project
+from tenure.core.value import share_of_actions
 from tenure.reporting.answers import Answers, load_answers
 from tenure.reporting.blocks import Fact, Section
 from tenure.reporting.office import Office, office_of
 from tenure.reporting.words import whole
-from tenure.reporting.worth import room_for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,7 @@ def gather(
         ArtifactError: a table that a record names is missing or damaged.
     """
     clean = ctx.artifacts.get_table(quality.clean)
-    times = clean[plan.time] if plan.time is not None else None
+    times = clean[plan.time].to_numpy() if plan.time is not None else None
     return Story(
         project=ctx.project,
         snapshot=snapshot,
@@ -100,5 +100,5 @@ def gather(
         answers=load_answers(ctx.artifacts, clean, snapshot, plan, leaderboard),
         clean=clean,
         office=office_of(decision, release),
-        room=room_for(ctx.project.value, ctx.project.monitoring, times, rows=clean.height),
+        room=share_of_actions(ctx.project.value, ctx.project.monitoring, times, rows=clean.height),
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from tenure.core.modelling import Floats
-from tenure.core.project import MonitoringSection, ValueSection
+from tenure.core.project import ValueSection
 from tenure.core.uncertainty import Clusters, mean_with_interval
+from tenure.core.value import PER, Flags, by_everybody, by_nobody, realised
 from tenure.reporting.words import Estimate
 
 _Z95: Final = 1.959963984540054
@@ -23,8 +21,6 @@ _TENTHS: Final = tuple(range(10, 101, 10))
 _RARE: Final = 0.08
 _RARE_LASTS: Final = (1, 2, 5, 10, 20, 30, 50, 100)
 _LEAST_GROUP: Final = 5
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +111,6 @@ def wilson(hits: int, rows: int) -> Estimate:
     return Estimate(share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0)))
 
 
-def room_for(value: ValueSection, monitoring: MonitoringSection, times: pl.Series | None, *, rows: int) -> float | None:
-    """Return the share of cases that the capacity allows to act on; None where nothing limits it or nobody can tell.
-
-    `times` are the own times of all `rows`; a window counted in time needs them.
-    """
-    if value.capacity is None:
-        return None
-    if monitoring.window_rows is not None:
-        return min(value.capacity / monitoring.window_rows, 1.0)
-    if times is None or not times.dtype.is_temporal() or monitoring.window_seconds is None or rows == 0:
-        return None
-    stamps = times.cast(pl.Datetime("us")).dt.timestamp("ms").drop_nulls()
-    span = float(np.ptp(stamps.to_numpy())) / 1000 if len(stamps) else 0.0
-    windows = max(span / monitoring.window_seconds, 1.0)
-    return min(value.capacity * windows / rows, 1.0)
-
-
-def acted_on(score: Floats, *, threshold: float, room: float | None = None) -> Flags:
-    """Return which cases are acted on: scores of at least `threshold`, the best `room` share of all at most."""
-    above: Flags = score >= threshold
-    if room is None or above.sum() <= math.floor(room * len(score)):
-        return above
-    best = np.zeros(len(score), dtype=np.bool_)
-    best[np.argsort(-score, kind="stable")[: math.floor(room * len(score))]] = True
-    return best
-
-
 def reach(yes: Flags, score: Floats, acted: Flags, *, threshold: float, clusters: Clusters | None = None) -> Reach:
     """Return how many are acted on, how many of those are a yes, and how many of every yes that reaches."""
     flagged = int(acted.sum())
@@ -164,13 +133,6 @@ def _ratio(inside: Flags, among: Flags, clusters: Clusters | None) -> Estimate:
     return Estimate(share, max(share + low, 0.0), min(share + high, 1.0))
 
 
-def money_by_row(yes: Flags, acted: Flags, value: ValueSection) -> Floats:
-    """Return the owner's value of each decision: (n,)."""
-    when_acted = np.where(yes, value.true_positive, value.false_positive)
-    when_not = np.where(yes, value.false_negative, value.true_negative)
-    return np.where(acted, when_acted, when_not).astype(np.float64)
-
-
 def worth_of(
     yes: Flags, acted: Flags, value: ValueSection, *, room: float | None = None, clusters: Clusters | None = None
 ) -> Worth:
@@ -178,13 +140,11 @@ def worth_of(
 
     Where capacity leaves room for a share of the cases only, everybody means that share picked blindly.
     """
-    model = money_by_row(yes, acted, value)
-    nobody = money_by_row(yes, np.zeros_like(acted), value)
-    blind = 1.0 if room is None else room
-    everybody = blind * money_by_row(yes, np.ones_like(acted), value) + (1.0 - blind) * nobody
+    model, nobody = realised(yes, acted, value), by_nobody(yes, value)
+    everybody = by_everybody(yes, value, share=room)
 
     def per_thousand(rows: Floats) -> Estimate:
-        return Estimate(*mean_with_interval(rows, clusters=clusters)).times(1000)
+        return Estimate(*mean_with_interval(rows, clusters=clusters)).times(PER)
 
     return Worth(
         per_thousand(model),
@@ -206,8 +166,8 @@ def curve_of(yes: Flags, score: Floats, value: ValueSection, *, clusters: Cluste
     shares = np.linspace(0.0, 1.0, 51)
     tops = np.round(shares * len(score)).astype(np.int64)
     hits = np.concatenate([[0], np.cumsum(yes[order])])
-    money = [mean_with_interval(money_by_row(yes, place < top, value), clusters=clusters) for top in tops]
-    worth, low, _ = (np.array(part) * 1000 for part in zip(*money, strict=True))
+    money = [mean_with_interval(realised(yes, place < top, value), clusters=clusters) for top in tops]
+    worth, low, _ = (np.array(part) * PER for part in zip(*money, strict=True))
     half = (worth - low) * _Z80 / _Z95
     cuts = score[order][np.maximum(tops - 1, 0)]
     return Curve(shares, cuts, hits[tops] / max(int(yes.sum()), 1), worth, worth - half, worth + half)

@@ -1,14 +1,24 @@
-"""Ways in which rows go wrong on their way to a model, each a function from a frame to a damaged frame."""
+"""Ways in which rows go wrong on their way to a model, each a function from a frame to a damaged frame.
+
+And the way to try one of them on some rows of one column at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tenure.core.data import Column
+from tenure.core.evidence import Measurement
+from tenure.core.modelling import Indices
+from tenure.robustness.evidence import ModelEvidence
+
+SKILL_LOST: Final = "share of skill lost"
+"""What most checks measure."""
 UNSEEN: Final = "a value never seen before"
 _FAR: Final = 1_000_003
 
@@ -60,6 +70,34 @@ def unseen(frame: pl.DataFrame, column: str, at: Mask | None = None) -> pl.DataF
         frame = frame.with_columns(pl.col(column).cast(pl.String))
         strange = pl.Series(column, [UNSEEN] * frame.height, dtype=pl.String)
     return _replaced(frame, column, strange, at)
+
+
+def column_by_column(
+    evidence: ModelEvidence,
+    columns: Sequence[Column],
+    try_on: Callable[[Column, Indices], Measurement],
+    *,
+    check: str,
+    share: float,
+    none: str,
+) -> Iterator[Measurement]:
+    """Yield what `try_on` measures when some rows go wrong, `share` of the sample, drawn anew for each column.
+
+    `try_on` takes the column and the positions of its rows. `none` says why there are no columns. Once the time is
+    up columns are skipped, but for the first.
+    """
+    reason = evidence.no_skill if columns else none
+    if reason is not None:
+        yield Measurement(SKILL_LOST, np.nan, skipped=reason)
+        return
+    rng = evidence.rng(check)
+    rows = evidence.sample.height
+    for position, column in enumerate(columns):
+        at = np.sort(rng.choice(rows, max(round(share * rows), 1), replace=False))
+        if position and evidence.deadline.passed:
+            yield Measurement(SKILL_LOST, np.nan, column.name, skipped="the time was up.")
+        else:
+            yield try_on(column, at)
 
 
 def _replaced(frame: pl.DataFrame, column: str, values: pl.Series, at: Mask | None) -> pl.DataFrame:

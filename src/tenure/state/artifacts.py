@@ -23,8 +23,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.errors import ArtifactError
+from tenure.core.files import writing
 from tenure.core.records import Record, digest_of
-from tenure.state.host import host_name, process_birth, writing
+from tenure.state.host import host_name, process_birth
 
 R = TypeVar("R", bound=Record)
 

@@ -21,7 +21,7 @@ from tenure.core.errors import (
     StateUnusableError,
     TenureError,
 )
-from tenure.state.host import writing
+from tenure.core.files import writing
 from tenure.state.migrations import HEAD, VERSION_TABLE
 
 DATABASE_FILE: Final = "state.db"

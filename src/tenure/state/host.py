@@ -1,21 +1,10 @@
-"""What the machine says: its name, whether a process still lives, and what its disk refuses."""
+"""What the machine says: its name, and whether a process still lives."""
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
-
-from tenure.core.errors import DiskFullError, FolderReadOnlyError, TenureError
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_CLOSED: Final = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP}
-)
 
 
 def host_name() -> str:
@@ -45,37 +34,3 @@ def process_birth(pid: int) -> str | None:
     except PermissionError:
         return ""
     return ""
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses while `path` is written into errors with a remedy.
-
-    Raises:
-        DiskFullError: no space, quota or file size is left.
-        FolderReadOnlyError: the folder cannot be made or written.
-    """
-    try:
-        yield
-    except OSError as error:
-        known = disk_error(error.errno, path)
-        if known is None:
-            raise
-        raise known from error
-
-
-def disk_error(number: int | None, path: Path) -> TenureError | None:
-    """Return the error that an `errno` met while writing `path` stands for, or None."""
-    if number in _FULL:
-        return DiskFullError(
-            f"There is no space left to write {path}.",
-            where=str(path),
-            hint="Free some space on that disk and run again. Nothing half-written was kept.",
-        )
-    if number in _CLOSED:
-        return FolderReadOnlyError(
-            f"{path} cannot be written: {os.strerror(number or 0).lower()}.",
-            where=str(path),
-            hint="Make the folder writable for this user, or move the project to a folder that is.",
-        )
-    return None

@@ -15,12 +15,12 @@ from tenure.model.boosters import Booster
 class LightGBMMember:
     """Predicts with a LightGBM model; `text` is what `Booster.model_to_string()` of the library gives.
 
-    `threads` (for tables) should be the number that concurrent fits use; None means all cores.
+    `threads` (for tables) must be the number that concurrent fits use.
     """
 
     kind: ClassVar[str] = "lightgbm"
 
-    def __init__(self, task: Task, text: str, *, threads: int | None = None) -> None:
+    def __init__(self, task: Task, text: str, *, threads: int = 1) -> None:
         self.task = task
         self._booster = Booster(text, threads=threads)
 

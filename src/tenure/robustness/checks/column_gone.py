@@ -8,11 +8,10 @@ from typing import ClassVar, Final
 import numpy as np
 
 from tenure.core.evidence import Measurement, Threshold
-from tenure.robustness.damage import emptied
+from tenure.robustness.damage import SKILL_LOST, emptied
 from tenure.robustness.evidence import ModelEvidence, loss_in_words
 
 _COLUMNS: Final = 10
-_NAME: Final = "share of skill lost"
 
 
 class ColumnGone:
@@ -24,16 +23,16 @@ class ColumnGone:
     def measure(self, evidence: ModelEvidence) -> Iterator[Measurement]:
         """Empty the most important columns, one at a time."""
         if evidence.no_skill is not None:
-            yield Measurement(_NAME, np.nan, skipped=evidence.no_skill)
+            yield Measurement(SKILL_LOST, np.nan, skipped=evidence.no_skill)
             return
         for column in evidence.columns[:_COLUMNS]:
             if evidence.deadline.passed:
-                yield Measurement(_NAME, np.nan, column.name, skipped="the time was up.")
+                yield Measurement(SKILL_LOST, np.nan, column.name, skipped="the time was up.")
                 continue
             lost = evidence.skill_lost(emptied(evidence.sample, column.name))
             single = ": a single point of failure." if lost > self.threshold.warn else "."
             yield Measurement(
-                _NAME,
+                SKILL_LOST,
                 lost,
                 column.name,
                 f"Without {column.name} the model {loss_in_words(lost)}{single}",

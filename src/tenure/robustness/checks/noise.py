@@ -9,12 +9,11 @@ import numpy as np
 
 from tenure.core.data import Kind
 from tenure.core.evidence import Measurement, Threshold
-from tenure.robustness.damage import noisy
+from tenure.robustness.damage import SKILL_LOST, noisy
 from tenure.robustness.evidence import ModelEvidence, loss_in_words
 
 _DRAWS: Final = 3
 _SHARE: Final = 0.05
-_NAME: Final = "share of skill lost"
 
 
 class NumericNoise:
@@ -28,13 +27,13 @@ class NumericNoise:
         columns = [column.name for column in evidence.of_kind(Kind.NUMERIC)]
         reason = evidence.no_skill if columns else "no column is numeric."
         if reason is not None:
-            yield Measurement(_NAME, np.nan, skipped=reason)
+            yield Measurement(SKILL_LOST, np.nan, skipped=reason)
             return
         rng = evidence.rng(self.name)
         draws = [evidence.skill_lost(noisy(evidence.sample, columns, rng, share=_SHARE)) for _ in range(_DRAWS)]
         lost = float(np.mean(draws))
         yield Measurement(
-            _NAME,
+            SKILL_LOST,
             lost,
             says=f"When all numbers tremble a little, the model {loss_in_words(lost)}.",
             hint="Predictions lean on fine differences between numbers; measure those more exactly, or round them.",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Final
 
 import numpy as np
 import polars as pl
 
 from tenure.core.contract import ColumnRule
-from tenure.core.data import Kind
+from tenure.core.data import Column, Kind
 from tenure.core.evidence import Measurement, Threshold
-from tenure.robustness.damage import converted
+from tenure.core.modelling import Indices
+from tenure.robustness.damage import SKILL_LOST, column_by_column, converted
 from tenure.robustness.evidence import ModelEvidence, loss_in_words
 
 _SHARE: Final = 0.03
@@ -23,7 +25,6 @@ _SLIPS: Final = (
     ("in Fahrenheit instead of Celsius", 1.8, 32.0),
     ("in centimetres instead of inches", 2.54, 0.0),
 )
-_NAME: Final = "share of skill lost"
 
 
 class UnitSlip:
@@ -35,31 +36,26 @@ class UnitSlip:
     def measure(self, evidence: ModelEvidence) -> Iterator[Measurement]:
         """Try five slips on the most important numbers, and ask whether the contract would notice a whole table."""
         columns = evidence.of_kind(Kind.NUMERIC, most=_COLUMNS)
-        reason = evidence.no_skill if columns else "no column is numeric."
-        if reason is not None:
-            yield Measurement(_NAME, np.nan, skipped=reason)
-            return
-        rng = evidence.rng(self.name)
-        rows = evidence.sample.height
-        for position, column in enumerate(columns):
-            at = np.sort(rng.choice(rows, max(round(_SHARE * rows), 1), replace=False))
-            if position and evidence.deadline.passed:
-                yield Measurement(_NAME, np.nan, column.name, skipped="the time was up.")
-                continue
-            touched = evidence.sample[at]
-            slipped = pl.concat([converted(touched, column.name, factor, shift) for _, factor, shift in _SLIPS])
-            parts = np.split(evidence.scorer.raw(slipped), len(_SLIPS))
-            lost = {slip: evidence.skill_lost_by(said, at) for (slip, *_), said in zip(_SLIPS, parts, strict=True)}
-            worst = max(lost, key=lambda slip: lost[slip])
-            unnoticed = _unnoticed(evidence.contract[column.name], evidence.sample[column.name])
-            yield Measurement(
-                _NAME,
-                lost[worst],
-                column.name,
-                f"With {column.name} {worst} in 3 % of the rows, the model {loss_in_words(lost[worst])}.",
-                _hint(column.name, unnoticed),
-                evidence={"lost": lost, "unnoticed": unnoticed},
-            )
+        yield from column_by_column(
+            evidence, columns, partial(_slipped, evidence), check=self.name, share=_SHARE, none="no column is numeric."
+        )
+
+
+def _slipped(evidence: ModelEvidence, column: Column, at: Indices) -> Measurement:
+    touched = evidence.sample[at]
+    slipped = pl.concat([converted(touched, column.name, factor, shift) for _, factor, shift in _SLIPS])
+    parts = np.split(evidence.scorer.raw(slipped), len(_SLIPS))
+    lost = {slip: evidence.skill_lost_by(said, at) for (slip, *_), said in zip(_SLIPS, parts, strict=True)}
+    worst = max(lost, key=lambda slip: lost[slip])
+    unnoticed = _unnoticed(evidence.contract[column.name], evidence.sample[column.name])
+    return Measurement(
+        SKILL_LOST,
+        lost[worst],
+        column.name,
+        f"With {column.name} {worst} in 3 % of the rows, the model {loss_in_words(lost[worst])}.",
+        _hint(column.name, unnoticed),
+        evidence={"lost": lost, "unnoticed": unnoticed},
+    )
 
 
 def _unnoticed(rule: ColumnRule, values: pl.Series) -> list[str]:
