@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def test_roles_of_a_planted_table_are_found() -> None:
     ignored = {column.name: column.reason for column in found.schema.with_role(Role.IGNORED)}
     assert set(ignored) == {"row", "nothing", "same"}
     assert all(ignored.values())
-    assert {"task", "positive", "time", "group", "key"} == set(found.sentences)
+    assert {"task", "positive", "time", "group", "key", "window"} == set(found.sentences)
 
 
 def test_date_that_sorts_the_rows_wins_over_one_named_like_time() -> None:
@@ -110,7 +110,7 @@ def test_date_that_sorts_the_rows_wins_over_one_named_like_time() -> None:
 def test_what_is_given_is_not_guessed() -> None:
     found = guess(_people(), "left", time="born_on", group="plan", positive="no", task=Task.BINARY)
     assert (found.time, found.group, found.positive) == ("born_on", "plan", "no")
-    assert set(found.sentences) == {"key"}
+    assert set(found.sentences) == {"key", "window"}
 
 
 def test_copies_parts_and_names_of_the_target_are_suspicious() -> None:
@@ -184,3 +184,24 @@ def test_odd_tables_give_a_guess_or_an_error_of_ours(columns: list[list[Any]], n
         return
     assert [column.name for column in found.schema.columns] == frame.columns
     assert found.schema.target == names[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "step", "window"),
+    [(2_000, timedelta(minutes=2), "1d"), (2_000, timedelta(hours=1), "30d"), (60, timedelta(days=7), "365d")],
+)
+def test_the_window_holds_enough_rows_to_judge(rows: int, step: timedelta, window: str) -> None:
+    seen = [datetime(2026, 1, 1) + step * at for at in range(rows)]
+    table = pl.DataFrame({"seen": seen, "size": range(rows), "left": [at % 3 == 0 for at in range(rows)]})
+    assert guess(table, "left", time="seen").window == window
+
+
+def test_a_weekly_table_is_not_cut_into_days() -> None:
+    seen = [datetime(2026, 1, 1) + timedelta(days=7 * (at // 1_000)) for at in range(20_000)]
+    table = pl.DataFrame({"seen": seen, "size": range(20_000), "left": [at % 3 == 0 for at in range(20_000)]})
+    assert guess(table, "left", time="seen").window == "7d"
+
+
+def test_without_a_time_traffic_is_cut_by_rows() -> None:
+    table = pl.DataFrame({"size": range(50), "left": ["yes", "no"] * 25})
+    assert guess(table, "left").window == "500 rows"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from typing import Any, Final
 
@@ -31,10 +32,29 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+_UsageError: Any = typer.BadParameter.__base__  # what every fault in a command's words is
+
+
+def _tell_program(command: str, message: str) -> None:
+    """Print the envelope for a fault in the command's words; the lines for people go to stderr."""
+    error = {"code": "usage", "message": message, "where": command or None, "hint": "See: tenure COMMAND --help"}
+    document = {
+        "schema_version": 1,
+        "command": command,
+        "status": "error",
+        "exit_code": 2,
+        "result": {"error": error},
+        "warnings": [],
+        "artifacts": [],
+    }
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
 class _Table(TyperGroup):
     """A group whose commands are the rows of `COMMANDS`."""
 
     _listing = False
+    _as_json = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -49,6 +69,18 @@ class _Table(TyperGroup):
         command = get_command(module.app)
         command.name = cmd_name
         return command
+
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        self._as_json = "--json" in args
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            if self._as_json:
+                _tell_program(ctx.invoked_subcommand or "", error.format_message())
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self._listing = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from tenure.cli.options import HERE, JsonOption, ProjectOption
 from tenure.cli.output import Reply, answers, sentence, table
 from tenure.core.errors import RecordMissingError
 from tenure.core.evidence import Finding, QualityReport, Report, RobustnessReport, Verdict
-from tenure.core.lifecycle import Comparison, GateDecision, ModelVersion
+from tenure.core.lifecycle import Alias, Comparison, GateDecision, ModelVersion
 from tenure.core.modelling import Leaderboard, ValidationPlan
 from tenure.engine.explain import explain_prediction
 from tenure.engine.reasons import score_words
@@ -37,7 +38,8 @@ def explain(
             return _findings_reply(_newest_findings(workspace))
         if what is None:
             return _version_reply(workspace, workspace.champion())
-        if what.removeprefix("v").isdigit() or what in ("champion", "challenger", "previous"):
+        labels = {version.label for version in workspace.registry.versions()}
+        if what in labels or f"v{what}" in labels or re.fullmatch(r"v\d+", what) or what in [a.value for a in Alias]:
             return _version_reply(workspace, version_named(workspace, what))
         return _prediction_reply(workspace, what)
 

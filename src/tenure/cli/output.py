@@ -82,7 +82,7 @@ def sentence(text: str) -> str:
 
 
 def _console(stream: Any) -> Console:
-    console = Console(file=stream, highlight=False, soft_wrap=False)
+    console = Console(file=stream, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 160
     return console
@@ -94,7 +94,11 @@ def _print(name: str, as_json: bool, reply: Reply) -> None:
         return
     console = _console(sys.stdout)
     for shown in reply.shows:
-        console.print(shown, markup=False, soft_wrap=isinstance(shown, str))
+        if isinstance(shown, str):  # as it is: a terminal library would read signs into it
+            sys.stdout.write(f"{shown}\n")
+            sys.stdout.flush()
+        else:
+            console.print(shown, markup=False)
     notes = _console(sys.stderr)
     for warning in reply.warnings:
         notes.print(f"warning: {warning}", markup=False, style="yellow")

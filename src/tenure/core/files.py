@@ -34,6 +34,17 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         DiskFullError, FolderReadOnlyError: it cannot be written; the old content stays.
     """
+    with written(path, content):
+        pass
+
+
+@contextmanager
+def written(path: Path, content: bytes) -> Iterator[None]:
+    """Write a file beside its place, do what the block does, then put it there; after an exception nothing changed.
+
+    Raises:
+        DiskFullError, FolderReadOnlyError: it cannot be written; the block was not entered.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".tenure-", dir=path.parent)
@@ -44,6 +55,7 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o644)
+            yield
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -18,6 +18,9 @@ from tenure.ingest.roles import Declared, infer_schema, prepare
 from tenure.ingest.target import check_target, class_names, guess_positive, guess_task
 
 _ROWS: Final = 20_000
+_WINDOW_ROWS: Final = 500
+_WINDOW_DAYS: Final = (1, 7, 30, 91, 365)
+_DAY_SECONDS: Final = 86_400
 _SUM_ROWS: Final = 2_000
 _SUM_COLUMNS: Final = 60
 _BINS: Final = 50
@@ -45,6 +48,7 @@ class Guess:
     time: str | None
     group: str | None
     key: str | None
+    window: str
     schema: Schema
     suspicious: tuple[Suspicion, ...]
     sentences: dict[str, str]
@@ -86,16 +90,31 @@ def guess(
     for role, column in roles.items():
         if column is not None and column not in declared.roles():
             sentences[role] = f"{column!r}: {schema[column].reason}."
+    window, sentences["window"] = guess_window(frame, schema)
     return Guess(
         target=target,
         task=task,
         classes=classes,
         positive=classes[-1] if task is Task.BINARY else None,
         **roles,
+        window=window,
         schema=schema,
         suspicious=tuple(_suspicious(frame, schema, task)),
         sentences=sentences,
     )
+
+
+def guess_window(frame: pl.DataFrame, schema: Schema) -> tuple[str, str]:
+    """Return a window of traffic that holds enough rows to judge, by rows where nothing tells the time; and why."""
+    when = None if schema.time is None else frame[schema.time].drop_nulls()
+    if when is None or not when.dtype.is_temporal() or when.n_unique() < 2:
+        return f"{_WINDOW_ROWS} rows", "nothing tells when a row was asked about, so traffic is cut by rows."
+    days = when.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy() / (1e6 * _DAY_SECONDS)
+    per_day = len(days) / max(float(np.ptp(days)), 1.0)
+    step = float(np.median(np.diff(np.unique(days))))
+    enough = (length for length in _WINDOW_DAYS if length >= step and per_day * length >= _WINDOW_ROWS / 2)
+    length = next(enough, _WINDOW_DAYS[-1])
+    return f"{length}d", f"about {per_day * length:,.0f} rows come in {length} {'days' if length > 1 else 'day'}."
 
 
 def _suspicious(frame: pl.DataFrame, schema: Schema, task: Task) -> Iterator[Suspicion]:

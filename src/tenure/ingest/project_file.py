@@ -115,6 +115,7 @@ def compose(found: Guess, *, source: str, query: str | None, name: str) -> str:
             "group": found.group,
             "key": found.key,
         },
+        "monitoring": {"window": found.window},
     }
     lines = [
         "# A tenure project: what is predicted, from which data, and how much is done without asking.",
