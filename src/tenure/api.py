@@ -18,6 +18,7 @@ from tenure.core.modelling import Floats
 from tenure.core.project import Project, seconds_of
 from tenure.engine.runner import Walk, run_walk
 from tenure.engine.scoring import prediction_records
+from tenure.engine.texts import check_rows
 from tenure.engine.watch import Look, look
 from tenure.engine.workspace import Workspace, open_workspace, utc_now
 from tenure.ingest.project_file import init_project
@@ -61,7 +62,7 @@ class Champion:
         """Return the predicted class (text) or value (float64) of each row, shape (n,).
 
         Raises:
-            SchemaChangedError: a column that the model needs is missing.
+            SchemaChangedError: a column that the model needs is missing, or a date column holds what is no date.
         """
         scored = self._scorer.score(as_polars(frame))
         return np.asarray(scored.values if scored.labels is None else scored.labels)
@@ -87,7 +88,15 @@ class Champion:
         return self._scorer.score(rows).to_frame(model, version=self.version, key=key)
 
     def predict_one(self, row: Mapping[str, Any], *, log: bool = False) -> Prediction:
-        """Return the answer for one row; `log` writes it to the prediction log and gives its id."""
+        """Return the answer for one row; `log` writes it to the prediction log and gives its id.
+
+        A column that is not in `row` is missing.
+
+        Raises:
+            SchemaChangedError: a date column holds what is no date.
+            DataError: a text is not valid Unicode.
+        """
+        check_rows([row])
         scored = self._scorer.score_row(row)
         record = prediction_records(self._scorer.model, self._version, [row], scored, at=utc_now())[0]
         if log:

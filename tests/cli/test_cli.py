@@ -106,6 +106,27 @@ def test_predict_on_a_changed_schema_says_which_column_is_missing(home: Path) ->
     assert not Path("scored.csv").exists()
 
 
+def test_what_could_not_be_written_is_not_in_the_log(home: Path) -> None:
+    Path("file").write_text("in the way")
+    error = call("predict", "data/first.csv", "--out", "file/scored.csv", code=2)["result"]["error"]
+    assert error["code"] == "folder-read-only"
+    assert call("status")["result"]["predictions"] == 0
+
+
+def test_predictions_on_stdout_are_the_data_as_they_are(home: Path) -> None:
+    rows = pl.read_csv("data/first.csv").head(3).with_columns(customer=pl.Series([":cat:1", "a\tb", "c"]))
+    rows.write_csv("few.csv")
+    printed = read("predict", "few.csv", "--no-log", "--quiet")
+    assert pl.read_csv(printed.encode())["customer"].to_list() == [":cat:1", "a\tb", "c"]
+
+
+@pytest.mark.parametrize("words", [["init", "x"], ["predict"], ["frobnicate"]])
+def test_a_fault_in_the_words_is_one_document_too(words: list[str]) -> None:
+    done = runner.invoke(app, [*words, "--json"])
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["result"]["error"]["code"] == "usage"
+
+
 def test_predictions_and_outcomes_meet_in_the_health_report(home: Path) -> None:
     call("predict", "data/first.csv", "--out", "scored.csv")
     pl.read_csv("data/first.csv").select("customer", "left").write_csv("came-true.csv")

@@ -17,7 +17,7 @@ FRAME = pl.DataFrame(
         "b": [True, None, False],
         "c": ["b", "a", None],
         "t": ["one two two", None, "three"],
-        "d": pl.Series([datetime(1970, 1, 2), None, datetime(1970, 1, 1)], dtype=pl.Datetime("us")),  # noqa: DTZ001
+        "d": pl.Series([datetime(1970, 1, 2), None, datetime(1970, 1, 1)], dtype=pl.Datetime("us")),
     }
 )
 KINDS = {"n": Kind.NUMERIC, "f": Kind.NUMERIC, "b": Kind.BOOLEAN, "c": Kind.CATEGORICAL, "t": Kind.TEXT}

@@ -58,8 +58,12 @@ def _walk(ctx: Context, seed: int) -> SmallWalk:
     return small_walk(clean_world(rows=200, seed=seed), ctx.artifacts, rounds=3)
 
 
-def _says(outcome: Outcome, leaderboard: Leaderboard, *, same_model: bool = False) -> GateDecision:
-    return GateDecision(outcome, f"because {outcome}", model=leaderboard.model, same_model=same_model)
+def _says(
+    outcome: Outcome, leaderboard: Leaderboard, *, same_model: bool = False, incumbent: int | None = None
+) -> GateDecision:
+    return GateDecision(
+        outcome, f"because {outcome}", model=leaderboard.model, same_model=same_model, incumbent=incumbent
+    )
 
 
 def _offices(registry: Registry) -> dict[str, int | None]:
@@ -69,7 +73,8 @@ def _offices(registry: Registry) -> dict[str, int | None]:
 
 def _promote(ctx: Context, registry: Registry, seed: int):
     leaderboard = _walk(ctx, seed).leaderboard
-    return release(ctx, _says(Outcome.PROMOTE, leaderboard), leaderboard, registry, f"run-{seed}")
+    decision = _says(Outcome.PROMOTE, leaderboard, incumbent=_offices(registry)["champion"])
+    return release(ctx, decision, leaderboard, registry, f"run-{seed}")
 
 
 def _damage(ctx: Context, model: str) -> Path:
@@ -128,11 +133,27 @@ def test_a_promotion_that_is_carried_out_twice_leaves_the_last_holder_where_it_w
     ctx: Context, registry: Registry
 ) -> None:
     _promote(ctx, registry, 1)
-    _promote(ctx, registry, 2)
-    again = _promote(ctx, registry, 2)
+    leaderboard = _walk(ctx, 2).leaderboard
+    decision = _says(Outcome.PROMOTE, leaderboard, incumbent=1)
+    assert release(ctx, decision, leaderboard, registry, "run-2").outcome is Outcome.PROMOTE
+    again = release(ctx, decision, leaderboard, registry, "run-2")
+    assert again.outcome is Outcome.PROMOTE
     assert again.moves == ()
     assert again.rollback_to == 1
     assert _offices(registry) == {"champion": 2, "challenger": None, "previous": 1}
+
+
+@pytest.mark.parametrize("seen", [None, 1])
+def test_a_candidate_never_follows_a_champion_that_it_was_not_compared_with(
+    ctx: Context, registry: Registry, seen: int | None
+) -> None:
+    _promote(ctx, registry, 1)
+    _promote(ctx, registry, 2)
+    leaderboard = _walk(ctx, 3).leaderboard
+    held = release(ctx, _says(Outcome.PROMOTE, leaderboard, incumbent=seen), leaderboard, registry, "run")
+    assert held.outcome is Outcome.HOLD
+    assert "office changed meanwhile" in held.reason
+    assert _offices(registry) == {"champion": 2, "challenger": 3, "previous": 1}
 
 
 def _forged(ctx: Context, model: str, folder: Path) -> str:
@@ -237,7 +258,8 @@ def test_whatever_happens_champion_and_previous_differ(ctx: Context, three: list
             if act == "hold":
                 release(ctx, _says(Outcome.HOLD, leaderboard), leaderboard, registry, "run")
             elif act != "back":
-                release(ctx, _says(Outcome.PROMOTE, leaderboard), leaderboard, registry, "run")
+                decision = _says(Outcome.PROMOTE, leaderboard, incumbent=_offices(registry)["champion"])
+                release(ctx, decision, leaderboard, registry, "run")
             elif _offices(registry)["previous"] is not None:
                 rollback(ctx, registry, to=None, reason="asked for", cause=None)
             offices = _offices(registry)

@@ -64,6 +64,13 @@ def test_events_are_found_by_kind_run_and_stage(ledger: Ledger) -> None:
     assert ledger.events(stage="other") == []
 
 
+def test_events_are_left_out_by_what_their_data_hold(ledger: Ledger) -> None:
+    for verb in ("keep", "keep%", "retrain", "keep"):
+        ledger.append("action", actor="ada", reason='"verb":"keep"', data={"verb": verb, "carried_out": False})
+    assert [event.seq for event in ledger.events(without={"verb": "keep"})] == [2, 3]
+    assert [event.seq for event in ledger.events(without={"verb": "keep"}, limit=1, newest_first=True)] == [3]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     reason=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
@@ -211,6 +218,14 @@ def test_finished_stage_is_found_by_what_it_was_made_from(ledger: Ledger) -> Non
     assert (event.output, event.output_type, event.inputs) == ("a" * 64, "Incumbent", ("i" * 64,))
     assert ledger.finished_stage("ingest", "key2") is None
     assert [done.stage for done in ledger.run_stages("r1")] == ["ingest", "quality"]
+
+
+def test_stage_finished_again_replaces_the_record_of_its_key(ledger: Ledger) -> None:
+    finish(ledger, "r1", "ingest", "key1")
+    finish(ledger, "r2", "ingest", "key1")
+    found = ledger.finished_stage("ingest", "key1")
+    assert found is not None
+    assert found.run_id == "r2"
 
 
 def test_reused_stage_remembers_the_run_that_made_it(ledger: Ledger) -> None:

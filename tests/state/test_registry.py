@@ -80,6 +80,16 @@ def test_move_to_an_unknown_version_moves_nothing(registry: Registry, ledger: Le
     assert len(ledger.events()) == 1
 
 
+def test_move_provided_that_another_holds_the_office_moves_nothing(registry: Registry, ledger: Ledger) -> None:
+    register(registry, "m1"), register(registry, "m2")
+    assert registry.move({Alias.CHAMPION: 1}, actor="ada", reason="", provided={Alias.CHAMPION: None})
+    before = (registry.moves(), len(ledger.events()))
+    for holder in (None, 2):
+        provided = {Alias.CHAMPION: holder}
+        assert registry.move({Alias.CHAMPION: 2}, actor="ada", reason="", provided=provided) is None
+    assert (registry.moves(), len(ledger.events())) == before
+
+
 def test_move_that_changes_nothing_leaves_no_trace(registry: Registry, ledger: Ledger) -> None:
     register(registry, "m1")
     registry.move({Alias.CHAMPION: 1}, actor="ada", reason="first")

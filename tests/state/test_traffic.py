@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.data import Column, Kind
-from tenure.core.errors import OutcomeError, RecordMissingError
+from tenure.core.errors import DataError, OutcomeError, RecordMissingError
 from tenure.core.lifecycle import OutcomeRecord, PredictionRecord
 from tenure.state.database import Database
 from tenure.state.traffic import OutcomeCounts, Traffic
@@ -37,6 +37,29 @@ def traffic(database: Database) -> Traffic:
 
 
 # ---- predictions ----
+
+
+def test_an_id_known_before_keeps_its_answer_and_new_ones_are_logged(traffic: Traffic) -> None:
+    first = said(1, key="c1")
+    assert traffic.log_or_recall([first]) == [first]
+    again = replace(first, version=2, prediction="no", at=at(9))
+    assert traffic.log_or_recall([said(2), again]) == [said(2), traffic.prediction("p1")]
+    assert traffic.prediction("p1").version == 1
+    assert traffic.prediction_count() == 2
+
+
+@pytest.mark.parametrize("other", [{"features": {"age": 99}}, {"key": "c9"}])
+def test_an_id_of_another_row_refuses_the_whole_request(traffic: Traffic, other: dict[str, object]) -> None:
+    traffic.log_or_recall([said(1, key="c1")])
+    with pytest.raises(DataError, match="'p1' was used before"):
+        traffic.log_or_recall([said(2), replace(said(1, key="c1"), **other), said(3)])
+    assert traffic.prediction_count() == 1
+
+
+def test_an_id_is_recalled_though_a_later_version_reads_other_columns(traffic: Traffic) -> None:
+    traffic.log_or_recall([said(1)])
+    later = said(1, version=2, features={"age": 31, "new": "x"})
+    assert traffic.log_or_recall([later])[0].version == 1
 
 
 def test_predictions_come_back_as_they_were_logged(traffic: Traffic) -> None:

@@ -10,7 +10,8 @@ import typer
 from tenure.cli.options import HERE, JsonOption, ProjectOption, QuietOption
 from tenure.cli.output import Reply, answers
 from tenure.cli.progress import told
-from tenure.engine.outcomes import outcome_records
+from tenure.core.data import Role, Schema
+from tenure.engine.outcomes import outcome_model, outcome_records
 from tenure.engine.workspace import open_workspace
 from tenure.ingest.table import read_rows
 
@@ -28,11 +29,11 @@ def outcomes(
 ) -> Reply:
     """Record what came true for earlier predictions; repeats do no harm, later news corrects."""
     with told(quiet=quiet) as log, open_workspace(project, log=log) as workspace:
-        schema = workspace.scorer(workspace.champion()).model.schema
-        table = read_rows(data, query, Path.cwd(), log, schema=schema)
-        counts = workspace.traffic.record_outcomes(
-            outcome_records(workspace.project, table, now=workspace.context.clock())
-        )
+        model = outcome_model(workspace)
+        # The outcome is taken as it stands, so that what the target cannot be is refused and not read as empty.
+        asked = Schema(tuple(column for column in model.schema.columns if column.role is not Role.TARGET))
+        table = read_rows(data, query, Path.cwd(), log, schema=asked)
+        counts = workspace.traffic.record_outcomes(outcome_records(model, table, now=workspace.context.clock()))
     return Reply(
         result={"rows": table.height, "counts": counts},
         shows=[

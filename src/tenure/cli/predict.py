@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,7 +14,7 @@ from tenure.cli.options import HERE, JsonOption, ProjectOption, QuietOption
 from tenure.cli.output import Reply, answers
 from tenure.cli.progress import told
 from tenure.core.errors import ConfigError
-from tenure.core.files import write_whole
+from tenure.core.files import written
 from tenure.core.project import redacted
 from tenure.engine.scoring import score_table
 from tenure.engine.workspace import open_workspace
@@ -46,17 +47,22 @@ def predict(
         scorer = workspace.scorer(version)
         rows = read_rows(data, query, Path.cwd(), progress, schema=scorer.model.schema)
         progress.note(f"{rows.height:,} rows from {redacted(data)}")
-        scored = score_table(workspace, version, scorer, rows, log=log, with_ids=ids)
-    content = _written(scored, form)
-    if out is not None:
-        write_whole(out, content)
-    result = {"rows": scored.height, "version": version.label, "columns": scored.columns, "logged": log}
+        scored = score_table(version, scorer, rows, at=workspace.context.clock())
+        shown = scored.shown
+        if ids:
+            shown = shown.with_columns(id=pl.Series([record.id for record in scored.records]))
+        content = _content(shown, form)
+        # Logged only once the file is safely beside its place: what could not be written was not answered.
+        with nullcontext() if out is None else written(out, content):
+            if log:
+                workspace.traffic.log_predictions(scored.records)
+    result = {"rows": shown.height, "version": version.label, "columns": shown.columns, "logged": log}
     if out is None:
-        result["predictions"] = scored.to_dicts()
+        result["predictions"] = shown.to_dicts()
         return Reply(result=result, shows=[content.decode().rstrip("\n")])
     return Reply(
         result=result | {"out": str(out)},
-        shows=[f"{scored.height:,} rows scored by {version.label}, written to {out}."],
+        shows=[f"{shown.height:,} rows scored by {version.label}, written to {out}."],
         artifacts=[str(out)],
     )
 
@@ -72,7 +78,7 @@ def _form_of(out: Path | None) -> str:
     return form
 
 
-def _written(frame: pl.DataFrame, form: str) -> bytes:
+def _content(frame: pl.DataFrame, form: str) -> bytes:
     buffer = io.BytesIO()
     if form == "csv":
         frame.write_csv(buffer)

@@ -8,11 +8,10 @@ import typer
 
 from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption
 from tenure.cli.output import Reply, answers
-from tenure.core.errors import NoPreviousError
-from tenure.core.lifecycle import Alias
 from tenure.engine.recall import version_named
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.release.stage import rollback as roll_back
+from tenure.release.stage import rollback_target
 
 app = typer.Typer(add_completion=False)
 
@@ -31,9 +30,9 @@ def rollback(
     """Put an earlier version back in office; it is loaded and verified before anything moves."""
     with open_workspace(project) as workspace:
         number = None if to is None else version_named(workspace, to).number
+        before = workspace.champion()
         if dry_run:
             return _dry(workspace, number)
-        before = workspace.champion()
         release = roll_back(workspace.context, workspace.registry, to=number, reason=reason, cause=None)
     return Reply(
         result={"release": release, "before": before.label, "after": f"v{release.version}"},
@@ -45,11 +44,7 @@ def rollback(
 
 
 def _dry(workspace: Workspace, number: int | None) -> Reply:
-    target = workspace.registry.holder(Alias.PREVIOUS) if number is None else workspace.registry.version(number)
-    if target is None:
-        raise NoPreviousError(
-            "No version was in office before.", hint="Name one with --to; see: tenure history --versions"
-        )
+    target = rollback_target(workspace.registry, number)
     workspace.scorer(target)
     return Reply(
         result={"would_move": {"champion": target.label}, "verified": True},

@@ -84,5 +84,5 @@ def _shows(result: dict[str, Any]) -> list[RenderableType]:
             ("last run", f"{result['last_run']['run']} {result['last_run']['status']}: {result['last_run']['reason']}")
         )
     if result["last_health"]:
-        rows.append(("health", f"{result['last_health']['headline']} ({result['last_health']['at']})"))
+        rows.append(("health", f"{result['last_health']['headline']} (since {result['last_health']['at']})"))
     return [table("", "", rows=rows)]

@@ -13,7 +13,7 @@ from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption, Qu
 from tenure.cli.output import ALARM, APPROVAL, OK, REJECTED, ROLLED_BACK, Reply, answers, sentence
 from tenure.cli.progress import told
 from tenure.core.errors import TemporaryError
-from tenure.core.lifecycle import Outcome, Verb
+from tenure.core.lifecycle import Health, Outcome, Verb
 from tenure.core.ports import Log
 from tenure.core.project import load_project
 from tenure.engine.watch import Look, look, look_and_act
@@ -70,5 +70,12 @@ def _exit_code(seen: Look) -> int:
     if seen.walk is not None:
         return OK if seen.walk.outcome == Outcome.PROMOTE.value else REJECTED
     if seen.action.verb is Verb.KEEP:
-        return OK
+        return _exit_code_of_keep(seen)
     return ALARM if seen.action.verb is Verb.ESCALATE or seen.action.carried_out else APPROVAL
+
+
+def _exit_code_of_keep(seen: Look) -> int:
+    """Say again what an earlier look said: that nothing new is chosen does not make an ill model well."""
+    if seen.health.status is Health.ILL or seen.waiting is Verb.ESCALATE:
+        return ALARM
+    return OK if seen.waiting is None else APPROVAL

@@ -61,7 +61,8 @@ class Incumbent(Record):
 class GateDecision(Record):
     """Promote, hold or reject, because of these findings.
 
-    `same_model` says that the candidate already holds the office (nothing to do).
+    `same_model` says that the candidate already holds the office (nothing to do). `incumbent` is the version in office
+    that it was decided against, None for an empty office.
     """
 
     outcome: Outcome
@@ -71,6 +72,7 @@ class GateDecision(Record):
     model: str = ""
     made_from: tuple[str, ...] = ()
     same_model: bool = False
+    incumbent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

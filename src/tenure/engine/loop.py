@@ -171,7 +171,7 @@ def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation) ->
     """Never choose one act twice for one cause, but retrain again once there are new rows to learn from."""
     if wish.verb is Verb.KEEP or wish.cause is None:
         return wish
-    earlier = [action for action in situation.past if action.cause and _same_cause(action.cause, wish.cause)]
+    earlier = [action for action in situation.past if action.cause and same_cause(action.cause, wish.cause)]
     same = [action for action in earlier if action.verb is wish.verb]
     if not same:
         return wish
@@ -185,7 +185,7 @@ def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation) ->
     return _Wish(Verb.KEEP, f"{waits} and nothing is known to have changed since. {health.headline}", wish.cause)
 
 
-def _same_cause(one: Finding, other: Finding) -> bool:
+def same_cause(one: Finding, other: Finding) -> bool:
     """Say whether two findings tell of one illness: kind, version, and when it began."""
     return _identity(one) == _identity(other)
 

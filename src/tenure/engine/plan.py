@@ -33,7 +33,8 @@ class Stage:
 
     `run` is called with the context, then the records that `needs` names, then what `takes` names (things from
     outside the walk: the incumbent, the registry, the run's id). `sections` are the parts of the project file that
-    its result depends on.
+    its result depends on. `keeps` are the record's fields that name files, `trees` those that name folders in the
+    artifact store: without them the record is of no use.
     """
 
     name: str
@@ -44,10 +45,12 @@ class Stage:
     kind: type[Record]
     sections: tuple[str, ...]
     takes: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    trees: tuple[str, ...] = ()
 
 
 LIFECYCLE: Final = (
-    Stage("ingest", "read the rows", ingest, (), "snapshot", Snapshot, ("project", "data")),
+    Stage("ingest", "read the rows", ingest, (), "snapshot", Snapshot, ("project", "data"), keeps=("table",)),
     Stage(
         "quality",
         "set bad rows aside, look for columns that know the answer",
@@ -56,6 +59,7 @@ LIFECYCLE: Final = (
         "quality",
         QualityReport,
         ("project", "data", "quality", "training"),
+        keeps=("clean", "contract", "quarantined"),
     ),
     Stage(
         "validation",
@@ -65,6 +69,7 @@ LIFECYCLE: Final = (
         "plan",
         ValidationPlan,
         ("project", "data", "validation", "training"),
+        keeps=("blocks",),
     ),
     Stage(
         "training",
@@ -74,6 +79,8 @@ LIFECYCLE: Final = (
         "leaderboard",
         Leaderboard,
         ("project", "data", "value", "training", "serving"),
+        keeps=("oof", "baseline_oof"),
+        trees=("model",),
     ),
     Stage(
         "robustness",
@@ -112,6 +119,7 @@ LIFECYCLE: Final = (
         "dossier",
         Dossier,
         ("project", "data", "value", "training", "promotion", "monitoring"),
+        keeps=("page", "card"),
     ),
 )
 

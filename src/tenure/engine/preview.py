@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenure.core.data import Snapshot
+from tenure.core.errors import ArtifactError
 from tenure.core.records import Record
-from tenure.engine.plan import LIFECYCLE, plugins_digest, stage_key, stage_salt
+from tenure.engine.plan import LIFECYCLE, Stage, plugins_digest, stage_key, stage_salt
+from tenure.engine.runner import incumbent_of, last_walk_of, resumable, whole_record
 from tenure.engine.workspace import Workspace
 from tenure.ingest.stage import source_fingerprint
 
@@ -22,10 +25,10 @@ class Preview:
 
 def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]:
     """Return what `run_walk` would do now; nothing is run and nothing is written."""
-    context, ledger = workspace.context, workspace.ledger
-    cut_off = ledger.unfinished_run()
-    run_id = "" if cut_off is None else cut_off.id
+    context = workspace.context
     source = source_fingerprint(context)
+    cut_off = resumable(workspace, source, fresh=fresh)
+    run_id = "" if cut_off is None else cut_off.id
     records: dict[str, Record] = {}
     steps = []
     for stage in LIFECYCLE:
@@ -37,17 +40,35 @@ def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]
             stage,
             source=source or run_id,
             plugins=plugins_digest(context.folder),
-            incumbent=workspace.incumbent(),
+            incumbent=workspace.incumbent() if cut_off is None else incumbent_of(cut_off),
             run_id=run_id,
-            fresh=fresh,
+            fresh=fresh if cut_off is None else cut_off.data["fresh"],
         )
         key = stage_key(stage, context.project, [records[name].digest for name in stage.needs], salt)
-        finished = ledger.finished_stage(stage.name, key)
-        if finished is None:
-            unknown = stage.name == "ingest" and source is None
-            why = "only reading tells what is there" if unknown else "no finished record has this key"
-            steps.append(Preview(stage.name, stage.does, True, why))
+        record, why = _earlier(workspace, stage, key)
+        unknown = stage.name == "ingest" and source is None and record is None
+        why = "only reading tells what is there" if unknown else why
+        steps.append(Preview(stage.name, stage.does, record is None, why))
+        if record is None:
             continue
-        records[stage.gives] = context.artifacts.get_record(stage.kind, finished.artifact)
-        steps.append(Preview(stage.name, stage.does, False, f"finished in run {finished.run_id}"))
+        records[stage.gives] = record
+        if isinstance(record, Snapshot) and cut_off is None and not fresh:
+            last = last_walk_of(workspace, record)
+            if last is not None:
+                return _all_kept(f"nothing changed since run {last.run_id}")
     return tuple(steps)
+
+
+def _earlier(workspace: Workspace, stage: Stage, key: str) -> tuple[Record | None, str]:
+    """Return the finished record that a run would take again, or None, and why."""
+    finished = workspace.ledger.finished_stage(stage.name, key)
+    if finished is None:
+        return None, "no finished record has this key"
+    try:
+        return whole_record(workspace.context, stage, finished.artifact), f"finished in run {finished.run_id}"
+    except ArtifactError as error:
+        return None, f"the record of run {finished.run_id} is damaged: {error.message}"
+
+
+def _all_kept(why: str) -> tuple[Preview, ...]:
+    return tuple(Preview(stage.name, stage.does, False, why) for stage in LIFECYCLE)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tenure.core.data import Snapshot
-from tenure.core.errors import QualityBlockError, TenureError
+from tenure.core.errors import ArtifactError, QualityBlockError, TenureError
 from tenure.core.evidence import QualityReport, blocking
-from tenure.core.lifecycle import Dossier, GateDecision, Incumbent, Outcome, Release
+from tenure.core.lifecycle import Alias, Dossier, GateDecision, Incumbent, Outcome, Release
 from tenure.core.ports import Context
 from tenure.core.records import Record
 from tenure.engine.plan import LIFECYCLE, Stage, code_digest, plugins_digest, stage_key, stage_salt, walk_key
@@ -18,7 +18,8 @@ from tenure.engine.reasons import reason_of
 from tenure.engine.workspace import Workspace
 from tenure.ingest.stage import source_fingerprint
 from tenure.state.leases import Lease
-from tenure.state.ledger import Run
+from tenure.state.ledger import Event, Run
+from tenure.state.registry import MOVED_EVENT
 
 UP_TO_DATE: Final = "up-to-date"
 WALK_LEASE: Final = "walk"
@@ -37,13 +38,19 @@ class Step:
 
 @dataclass(slots=True)
 class Walk:
-    """A walk as it went. `outcome` is promote, hold, reject or up-to-date."""
+    """A walk as it went. `outcome` is promote, hold, reject or up-to-date.
+
+    `source` is the fingerprint of the rows that were read, None where there is none. `overtaken` says that another
+    version took office while the candidate was made, so that the comparison is still to be done.
+    """
 
     run_id: str
     outcome: str = ""
     reason: str = ""
     key: str = ""
+    source: str | None = None
     resumed: bool = False
+    overtaken: bool = False
     version: int | None = None
     steps: list[Step] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
@@ -61,63 +68,104 @@ def run_walk(workspace: Workspace, *, fresh: bool = False, why: str = "asked for
     A run that was cut off is resumed. `fresh` takes no earlier record again. `why` goes to the ledger.
 
     Raises:
-        ProjectBusyError: another process is running this project.
+        ProjectBusyError: another process is running this project, or took it over from this one.
         QualityBlockError: a data-quality finding blocks.
         TenureError: whatever a stage raised; the run is marked as failed and the records so far are kept.
     """
-    with Lease(workspace.database, WALK_LEASE, clock=workspace.context.clock):
+    with Lease(workspace.database, WALK_LEASE, clock=workspace.context.clock) as lease:
         run, resumed = _start_or_resume(workspace, fresh=fresh, why=why)
         walk = Walk(run.id, resumed=resumed)
         try:
-            _walk(workspace, run, walk)
+            _walk(workspace, lease, run, walk)
         except TenureError as error:
-            workspace.ledger.end_run(run.id, status="failed", reason=f"{error.code}: {error.message}")
+            _end_failed(workspace, lease, run, error)
             raise
+        lease.renew()
         said = f"{walk.outcome}: {walk.reason}"
-        if walk.outcome != UP_TO_DATE:
+        if walk.outcome != UP_TO_DATE and not walk.overtaken:
             workspace.ledger.append(
                 WALKED_EVENT,
                 actor=workspace.context.actor,
                 run_id=run.id,
                 reason=said,
-                data={"key": walk.key, "source": source_fingerprint(workspace.context)},
+                data={"key": walk.key, "source": walk.source},
             )
         workspace.ledger.end_run(run.id, status="finished", reason=said)
         return walk
 
 
+def resumable(workspace: Workspace, source: str | None, *, fresh: bool) -> Run | None:
+    """Return the run that was cut off, where going on with it gives what a new run would give; else None.
+
+    That is so while project file, code, rows (`source` is their fingerprint) and the model in office are what they
+    were. A run whose own release moved the office goes on only while its version still holds it.
+    """
+    run = workspace.ledger.unfinished_run()
+    if run is None or run.data["project"] != workspace.project.digest() or run.data["code"] != code_digest():
+        return None
+    wanted = run.data["source"] == source and run.data["fresh"] >= fresh
+    return run if wanted and _same_office(workspace, run) else None
+
+
+def incumbent_of(run: Run) -> Incumbent | None:
+    """Return the model that was in office when the run began."""
+    held = run.data["incumbent"]
+    return None if held is None else Incumbent.from_dict(held)
+
+
+def last_walk_of(workspace: Workspace, snapshot: Snapshot) -> Event | None:
+    """Return the event of the latest finished walk if it saw the same rows under the same wish, else None."""
+    last = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
+    return last[0] if last and last[0].data["key"] == walk_key(workspace.context, snapshot) else None
+
+
+def _same_office(workspace: Workspace, run: Run) -> bool:
+    moves = [event.data["moves"] for event in workspace.ledger.events(kind=MOVED_EVENT, run_id=run.id)]
+    own = [move[Alias.CHAMPION.value]["after"] for move in moves if Alias.CHAMPION.value in move]
+    before, now = incumbent_of(run), workspace.incumbent()
+    expected = own[-1] if own else None if before is None else before.version
+    return expected == (None if now is None else now.version)
+
+
 def _start_or_resume(workspace: Workspace, *, fresh: bool, why: str) -> tuple[Run, bool]:
-    """Return the run to walk: the one that was cut off if it wanted the same, else a new one."""
-    project = workspace.project.digest()
+    """Return the run to walk: the one that was cut off if it would give the same, else a new one."""
+    source = source_fingerprint(workspace.context)
+    run = resumable(workspace, source, fresh=fresh)
+    if run is not None:
+        workspace.context.log.note(f"resuming run {run.id}, which was cut off")
+        return run, True
     cut_off = workspace.ledger.unfinished_run()
     if cut_off is not None:
-        same_wish = cut_off.data["project"] == project and cut_off.data["code"] == code_digest()
-        if same_wish and not fresh:
-            workspace.context.log.note(f"resuming run {cut_off.id}, which was cut off")
-            return cut_off, True
-        workspace.ledger.end_run(cut_off.id, status="superseded", reason="cut off, and now something else is asked for")
+        said = "cut off, and since then the wish, the rows or the model in office changed"
+        workspace.ledger.end_run(cut_off.id, status="superseded", reason=said)
     incumbent = workspace.incumbent()
     run_id = uuid.uuid4().hex[:12]
     data = {
-        "project": project,
+        "project": workspace.project.digest(),
         "code": code_digest(),
         "fresh": fresh,
+        "source": source,
         "incumbent": None if incumbent is None else incumbent.to_dict(),
     }
     workspace.ledger.start_run(run_id, actor=workspace.context.actor, reason=why, data=data)
     return workspace.ledger.run(run_id), False
 
 
-def _walk(workspace: Workspace, run: Run, walk: Walk) -> None:
-    held = run.data["incumbent"]
-    outside = {
-        "incumbent": None if held is None else Incumbent.from_dict(held),
-        "registry": workspace.registry,
-        "run_id": run.id,
-    }
+def _end_failed(workspace: Workspace, lease: Lease, run: Run, error: TenureError) -> None:
+    """Mark the run as failed while it is ours; what goes wrong here is said, and does not hide the error itself."""
+    try:
+        lease.renew()
+        workspace.ledger.end_run(run.id, status="failed", reason=f"{error.code}: {error.message}")
+    except TenureError as second:
+        workspace.context.log.note(f"run {run.id} could not be marked as failed: {second.message}")
+
+
+def _walk(workspace: Workspace, lease: Lease, run: Run, walk: Walk) -> None:
+    outside = {"incumbent": incumbent_of(run), "registry": workspace.registry, "run_id": run.id}
     for position, stage in enumerate(LIFECYCLE):
         workspace.context.log.progress(position / len(LIFECYCLE), f"{stage.name}: {stage.does}")
-        record = _run_stage(workspace, run, walk, stage, outside)
+        lease.renew()
+        record = _stage_record(workspace, lease, run, walk, stage, outside)
         walk.records[stage.gives] = record
         if isinstance(record, Snapshot) and _nothing_new(workspace, run, walk, record):
             return
@@ -127,60 +175,106 @@ def _walk(workspace: Workspace, run: Run, walk: Walk) -> None:
             walk.outcome, walk.reason = record.outcome.value, record.reason
         if isinstance(record, Release):
             walk.version = record.version
+            walk.overtaken = walk.outcome != record.outcome.value
+            walk.outcome, walk.reason = record.outcome.value, record.reason
         if isinstance(record, Dossier):
             walk.published = publish(workspace.context, record)
     workspace.context.log.progress(1.0, "done")
 
 
-def _run_stage(workspace: Workspace, run: Run, walk: Walk, stage: Stage, outside: dict[str, Any]) -> Record:
+def _stage_record(
+    workspace: Workspace, lease: Lease, run: Run, walk: Walk, stage: Stage, outside: dict[str, Any]
+) -> Record:
     """Return the record of one stage: an earlier one with the same key, or a new one, kept in one transaction."""
     context, ledger = workspace.context, workspace.ledger
     inputs = [walk.records[name].digest for name in stage.needs]
-    salt = stage_salt(
-        stage,
-        source=(source_fingerprint(context) or run.id) if stage.name == "ingest" else "",
-        plugins=plugins_digest(context.folder),
-        incumbent=outside["incumbent"],
-        run_id=run.id,
-        fresh=run.data["fresh"],
-    )
-    key = stage_key(stage, context.project, inputs, salt)
-    finished = ledger.finished_stage(stage.name, key)
-    if finished is not None:
-        record = context.artifacts.get_record(stage.kind, finished.artifact)
-        ledger.reuse_stage(run.id, finished)
-        walk.steps.append(Step(stage.name, reason_of(record), 0.0, reused=True))
-        context.log.note(f"{stage.name}: taken again from run {finished.run_id}")
-        return record
+    plugins = plugins_digest(context.folder)
+
+    def key_of(source: str | None) -> str:
+        salt = stage_salt(
+            stage,
+            source=source or run.id,
+            plugins=plugins,
+            incumbent=outside["incumbent"],
+            run_id=run.id,
+            fresh=run.data["fresh"],
+        )
+        return stage_key(stage, context.project, inputs, salt)
+
+    source = run.data["source"]
+    record = _taken_again(workspace, run, walk, stage, key_of(source))
+    if record is None:
+        record, seconds = _new_record(context, walk, stage, outside)
+        if stage.name == "ingest" and source_fingerprint(context) != source:
+            source = None  # rows came while others were read: nobody knows whose fingerprint these rows have
+            context.log.note("ingest: the source changed while it was read; the next run will read it again")
+        reason = reason_of(record)
+        lease.renew()
+        ledger.finish_stage(
+            run_id=run.id,
+            stage=stage.name,
+            key=key_of(source),
+            record=record,
+            artifact=context.artifacts.put_record(record),
+            actor=context.actor,
+            inputs=inputs,
+            reason=reason,
+            seconds=seconds,
+        )
+        walk.steps.append(Step(stage.name, reason, seconds, reused=False))
+        context.log.note(f"{stage.name}: {reason} [{seconds:.1f} s]")
+    if stage.name == "ingest":
+        walk.source = source
+    return record
+
+
+def _new_record(context: Context, walk: Walk, stage: Stage, outside: dict[str, Any]) -> tuple[Record, float]:
+    """Do the work of one stage; return its record and the seconds it took."""
     started = context.timer()
     staged = replace(context, log=_Part(context, stage.name))
     record = stage.run(staged, *(walk.records[name] for name in stage.needs), *(outside[name] for name in stage.takes))
-    seconds = context.timer() - started
-    reason = reason_of(record)
-    ledger.finish_stage(
-        run_id=run.id,
-        stage=stage.name,
-        key=key,
-        record=record,
-        artifact=context.artifacts.put_record(record),
-        actor=context.actor,
-        inputs=inputs,
-        reason=reason,
-        seconds=seconds,
-    )
-    walk.steps.append(Step(stage.name, reason, seconds, reused=False))
-    context.log.note(f"{stage.name}: {reason} [{seconds:.1f} s]")
+    return record, context.timer() - started
+
+
+def _taken_again(workspace: Workspace, run: Run, walk: Walk, stage: Stage, key: str) -> Record | None:
+    """Return the finished record with this key, or None where there is none or what it stands on is damaged."""
+    context = workspace.context
+    finished = workspace.ledger.finished_stage(stage.name, key)
+    if finished is None:
+        return None
+    try:
+        record = whole_record(context, stage, finished.artifact)
+    except ArtifactError as error:
+        context.log.note(f"{stage.name}: the record of run {finished.run_id} cannot be taken again: {error.message}")
+        return None
+    workspace.ledger.reuse_stage(run.id, finished)
+    walk.steps.append(Step(stage.name, reason_of(record), 0.0, reused=True))
+    context.log.note(f"{stage.name}: taken again from run {finished.run_id}")
+    return record
+
+
+def whole_record(context: Context, stage: Stage, artifact: str) -> Record:
+    """Return a stage's stored record, whose own tables and models are there and undamaged too.
+
+    Raises:
+        ArtifactError: one of them is missing or damaged.
+    """
+    record = context.artifacts.get_record(stage.kind, artifact)
+    for digest in filter(None, (getattr(record, name) for name in stage.keeps)):
+        context.artifacts.get_bytes(digest)
+    for digest in filter(None, (getattr(record, name) for name in stage.trees)):
+        context.artifacts.get_tree(digest)
     return record
 
 
 def _nothing_new(workspace: Workspace, run: Run, walk: Walk, snapshot: Snapshot) -> bool:
     """Say whether the last finished walk saw the same rows under the same wish; if so there is nothing to do."""
     walk.key = walk_key(workspace.context, snapshot)
-    last = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
-    if run.data["fresh"] or walk.resumed or not last or last[0].data["key"] != walk.key:
+    last = last_walk_of(workspace, snapshot)
+    if run.data["fresh"] or walk.resumed or last is None:
         return False
     walk.outcome = UP_TO_DATE
-    walk.reason = f"neither rows nor project file changed since run {last[0].run_id}"
+    walk.reason = f"neither rows nor project file changed since run {last.run_id}"
     return True
 
 

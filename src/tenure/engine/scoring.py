@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from tenure.core.errors import DataError
 from tenure.core.lifecycle import ModelVersion, PredictionRecord
+from tenure.engine.texts import check_name, check_rows
 from tenure.engine.workspace import Workspace
 from tenure.model.bundle import FittedModel
 from tenure.model.scorer import Scored, Scorer
+from tenure.model.values import NO_MOMENT, moment_of, text_of
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def prediction_records(
@@ -29,10 +34,11 @@ def prediction_records(
 ) -> list[PredictionRecord]:
     """Return one record for each answered row, in order.
 
-    `rows` are what came in; the record keeps the model's own columns of it. Without `ids` each gets a new one.
+    `rows` are what came in; the record keeps the model's own columns of it, dates as they were read. Without `ids` each
+    gets a new one.
 
     Raises:
-        DataError: the number of ids is not that of rows, or an id stands twice.
+        DataError: the number of ids is not that of rows, an id stands twice, or a text cannot be kept.
     """
     _check_ids(rows, ids)
     kept = [column.name for column in model.schema.features]
@@ -40,10 +46,12 @@ def prediction_records(
         kept.append(model.time)
     said_at = _iso(at)
     records = []
-    for position, row in enumerate(rows):
+    for position, row in enumerate(map(model.dates.read_row, rows)):
         label, probabilities, low, high = _said(scored, position)
         event = row.get(model.time) if model.time is not None else None
-        key = row.get(model.key) if model.key is not None else None
+        key = text_of(row.get(model.key)) if model.key is not None else None
+        if key is not None:
+            check_name(key, f"rows.{model.key}")
         records.append(
             PredictionRecord(
                 id=uuid.uuid4().hex if ids is None else ids[position],
@@ -55,7 +63,7 @@ def prediction_records(
                 probabilities=probabilities,
                 low=low,
                 high=high,
-                key=None if key is None else str(key),
+                key=key,
             )
         )
     return records
@@ -78,6 +86,8 @@ def _check_ids(rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None) -> 
             where="ids",
             hint="Give each row one id of its own, or leave ids out.",
         )
+    for position, one in enumerate(ids or ()):
+        check_name(one, f"ids.{position}")
 
 
 def storable(value: object) -> Any:
@@ -95,16 +105,13 @@ def storable(value: object) -> Any:
 
 def event_time(value: object) -> str | None:
     """Return a row's own time as ISO 8601 in UTC (a time without zone is taken as UTC); None where it has none."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    if isinstance(value, datetime):
-        return _iso(value)
-    if isinstance(value, date):
-        return _iso(datetime(value.year, value.month, value.day, tzinfo=UTC))
-    return None
+    moment = moment_of(value)
+    if moment == NO_MOMENT:
+        return None
+    try:
+        return _iso(_EPOCH + timedelta(microseconds=moment))
+    except OverflowError:  # moved to UTC, it lies outside the years 1 to 9999
+        return None
 
 
 def _iso(moment: datetime) -> str:
@@ -112,18 +119,16 @@ def _iso(moment: datetime) -> str:
     return aware.isoformat(timespec="microseconds")
 
 
-def score_table(
-    workspace: Workspace,
-    version: ModelVersion,
-    scorer: Scorer,
-    rows: pl.DataFrame,
-    *,
-    log: bool,
-    with_ids: bool = False,
-) -> pl.DataFrame:
-    """Score a table with a version and return key, prediction, probability or interval, and version of each row.
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredTable:
+    """A scored table: what is shown of each row, and what the log keeps of it, in the same order."""
 
-    `log` keeps each prediction in the log; `with_ids` adds their ids as the column `id`.
+    shown: pl.DataFrame
+    records: list[PredictionRecord]
+
+
+def score_table(version: ModelVersion, scorer: Scorer, rows: pl.DataFrame, *, at: datetime) -> ScoredTable:
+    """Score a table; what is shown is key, prediction, probability or interval, and version of each row.
 
     Raises:
         SchemaChangedError: a column that the model needs is missing.
@@ -131,20 +136,12 @@ def score_table(
     model = scorer.model
     key = rows[model.key] if model.key is not None and model.key in rows.columns else None
     scored = scorer.score(rows)
-    answered = scored.to_frame(model, version=version.label, key=key)
-    if not (log or with_ids):
-        return answered
     needed = {column.name for column in model.schema.features} | {model.time, model.key}
-    records = prediction_records(
-        model,
-        version,
-        rows.select(name for name in rows.columns if name in needed).to_dicts(),
-        scored,
-        at=workspace.context.clock(),
+    kept = rows.select(name for name in rows.columns if name in needed).to_dicts()
+    return ScoredTable(
+        shown=scored.to_frame(model, version=version.label, key=key),
+        records=prediction_records(model, version, kept, scored, at=at),
     )
-    if log:
-        workspace.traffic.log_predictions(records)
-    return answered.with_columns(id=pl.Series([record.id for record in records])) if with_ids else answered
 
 
 def answer_rows(
@@ -157,12 +154,13 @@ def answer_rows(
 ) -> list[PredictionRecord]:
     """Answer rows one by one through the row path and write them to the log before returning.
 
-    A row whose id is in the log already gets the answer that was given first.
+    A row whose id is in the log already gets the answer that was given first. Where one row is refused, none is kept.
 
     Raises:
-        SchemaChangedError: a row lacks a column that the model needs.
-        DataError: ids do not fit, or one was used before for another row.
+        SchemaChangedError: a row lacks a column that the model needs, or holds in a date column what is no date.
+        DataError: ids do not fit, one was used before for another row, or a text cannot be kept.
     """
+    check_rows(rows)
     _check_ids(rows, ids)
     at = workspace.context.clock()
     records: list[PredictionRecord] = []
@@ -171,17 +169,7 @@ def answer_rows(
         scored = scorer.score_row(row)
         own = None if ids is None else [ids[position]]
         records += prediction_records(scorer.model, version, [row], scored, at=at, ids=own)
+    if ids is not None:
+        return workspace.traffic.log_or_recall(records)
     workspace.traffic.log_predictions(records)
-    return records if ids is None else [_as_logged(workspace, record) for record in records]
-
-
-def _as_logged(workspace: Workspace, record: PredictionRecord) -> PredictionRecord:
-    """Return what the log holds for a record's id: a request sent twice gets its first answer again."""
-    logged = workspace.traffic.prediction(record.id)
-    if logged.features != record.features:
-        raise DataError(
-            f"The id {record.id!r} was used before, for another row.",
-            where="ids",
-            hint="Give each row an id of its own.",
-        )
-    return logged
+    return records

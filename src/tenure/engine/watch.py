@@ -10,7 +10,7 @@ from tenure.core.errors import TemporaryError, TenureError
 from tenure.core.evidence import QualityReport
 from tenure.core.lifecycle import Action, Alias, HealthReport, Release, Verb
 from tenure.core.modelling import Leaderboard
-from tenure.engine.loop import choose
+from tenure.engine.loop import choose, same_cause
 from tenure.engine.policy import Policy, Situation
 from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import WALKED_EVENT, Walk, run_walk
@@ -28,23 +28,44 @@ _REMEMBERED_ACTS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen and chosen, and what came of it where it was carried out."""
+    """What was seen and chosen, and what came of it where it was carried out.
+
+    `waiting` is what was chosen before for the same cause and waits for a person: nothing new is chosen, nothing is
+    well either.
+    """
 
     health: HealthReport
     action: Action
+    waiting: Verb | None = None
     walk: Walk | None = None
     release: Release | None = None
 
 
 def examine(workspace: Workspace) -> HealthReport:
-    """Judge the traffic of the model in office and keep the report in the ledger.
+    """Judge the traffic of the model in office; what is new about it goes to the ledger.
 
     Raises:
         NoChampionError: no model was promoted yet.
     """
+    health = _judged(workspace)
+    last = workspace.ledger.events(kind=HEALTH_EVENT, newest_first=True, limit=1)
+    data = {"status": health.status.value, "headline": health.headline, "version": f"v{health.version}"}
+    if not last or last[0].data != data:
+        workspace.ledger.append(
+            HEALTH_EVENT,
+            actor=workspace.context.actor,
+            reason=health.headline,
+            output=workspace.context.artifacts.put_record(health),
+            output_type="HealthReport",
+            data=data,
+        )
+    return health
+
+
+def _judged(workspace: Workspace) -> HealthReport:
     version = workspace.champion()
     records = records_of(workspace, version.run_id)
-    health = check_health(
+    return check_health(
         workspace.context,
         workspace.traffic,
         version,
@@ -52,22 +73,34 @@ def examine(workspace: Workspace) -> HealthReport:
         record_in(records, "quality", QualityReport),
         record_in(records, "leaderboard", Leaderboard),
     )
-    workspace.ledger.append(
-        HEALTH_EVENT,
-        actor=workspace.context.actor,
-        reason=health.headline,
-        output=workspace.context.artifacts.put_record(health),
-        output_type="HealthReport",
-        data={"status": health.status.value, "headline": health.headline, "version": version.label},
-    )
-    return health
 
 
 def look(workspace: Workspace) -> Look:
-    """Examine the model in office and choose what the policy would do; nothing is done."""
-    health = examine(workspace)
-    policy = Policy(autonomy=workspace.project.operations.autonomy)
-    return Look(health, choose(health, policy, _situation(workspace)))
+    """Judge the model in office and choose what the policy would do; nothing is done and nothing is written.
+
+    Raises:
+        NoChampionError: no model was promoted yet.
+    """
+    return _chosen(workspace, _judged(workspace))
+
+
+def _chosen(workspace: Workspace, health: HealthReport) -> Look:
+    situation = _situation(workspace)
+    action = choose(health, Policy(autonomy=workspace.project.operations.autonomy), situation)
+    return Look(health, action, waiting=_waiting(action, situation))
+
+
+def _waiting(action: Action, situation: Situation) -> Verb | None:
+    """Return what an earlier look chose for the cause of a keep, where a person has not answered it yet."""
+    if action.verb is not Verb.KEEP or action.cause is None:
+        return None
+    earlier = [act for act in situation.past if act.cause is not None and same_cause(act.cause, action.cause)]
+    if any(act.verb is Verb.ESCALATE for act in earlier):
+        return Verb.ESCALATE
+    if not earlier or earlier[-1].carried_out:
+        return None
+    answered = earlier[-1].verb is Verb.RETRAIN and situation.walked_in_vain is not None
+    return None if answered else earlier[-1].verb
 
 
 def look_and_act(workspace: Workspace) -> Look:
@@ -77,18 +110,26 @@ def look_and_act(workspace: Workspace) -> Look:
         ProjectBusyError: another watcher or run holds the project.
     """
     with Lease(workspace.database, _WATCH_LEASE, clock=workspace.context.clock):
-        seen = look(workspace)
-        done = _carry_out(workspace, seen)
-        workspace.ledger.append(
-            ACTION_EVENT,
-            actor=workspace.context.actor,
-            reason=done.action.reason,
-            inputs=(seen.health.digest,),
-            output=workspace.context.artifacts.put_record(done.action),
-            output_type="Action",
-            data={"verb": done.action.verb.value, "carried_out": done.action.carried_out},
-        )
+        done = _carry_out(workspace, _chosen(workspace, examine(workspace)))
+        _note_action(workspace, done)
         return done
+
+
+def _note_action(workspace: Workspace, done: Look) -> None:
+    """Put every act into the ledger, and a keep only where it is not what was said last: looks are many."""
+    action, verb = done.action, done.action.verb
+    last = workspace.ledger.events(kind=ACTION_EVENT, newest_first=True, limit=1)
+    if verb is Verb.KEEP and last and (last[0].data["verb"], last[0].reason) == (verb.value, action.reason):
+        return
+    workspace.ledger.append(
+        ACTION_EVENT,
+        actor=workspace.context.actor,
+        reason=action.reason,
+        inputs=(workspace.context.artifacts.put_record(done.health),),
+        output=workspace.context.artifacts.put_record(action),
+        output_type="Action",
+        data={"verb": verb.value, "carried_out": action.carried_out},
+    )
 
 
 def _carry_out(workspace: Workspace, seen: Look) -> Look:
@@ -117,7 +158,9 @@ def _retrained(workspace: Workspace, seen: Look, why: str) -> Look:
 
 def _situation(workspace: Workspace) -> Situation:
     previous = workspace.registry.holder(Alias.PREVIOUS)
-    acts = [e for e in workspace.ledger.events(kind=ACTION_EVENT) if e.data["verb"] != Verb.KEEP.value]
+    acts = workspace.ledger.events(
+        kind=ACTION_EVENT, without={"verb": Verb.KEEP.value}, limit=_REMEMBERED_ACTS, newest_first=True
+    )
     walked = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
     source = source_fingerprint(workspace.context)
     known = bool(walked) and source is not None and walked[0].data["source"] is not None
@@ -129,7 +172,7 @@ def _situation(workspace: Workspace) -> Situation:
         walked_in_vain=f"run {walked[0].run_id} saw the same rows ({walked[0].reason})" if same else None,
         past=tuple(
             workspace.context.artifacts.get_record(Action, event.output)
-            for event in acts[-_REMEMBERED_ACTS:]
+            for event in reversed(acts)
             if event.output is not None
         ),
     )

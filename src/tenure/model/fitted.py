@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tenure.core.contract import Contract
 from tenure.core.data import Schema
 from tenure.core.modelling import Floats, Task
 from tenure.core.ports import Member
+from tenure.model.dates import DateColumns
 from tenure.model.plan import ColumnPlan
 
 
@@ -47,6 +49,11 @@ class FittedModel:
     metric: str = ""
     key: str | None = None
     time: str | None = None
+
+    @cached_property
+    def dates(self) -> DateColumns:
+        """Return what reads the date columns of rows and tables."""
+        return DateColumns.of(self.schema)
 
     def predict(self, matrix: Floats) -> Floats:
         """Return calibrated probabilities (n, k) or values (n,) of an encoded matrix."""

@@ -92,18 +92,22 @@ class Scorer:
         """Return calibrated probabilities (n, k) in class order, or values (n,).
 
         Raises:
-            SchemaChangedError: a column that the model reads is missing.
+            SchemaChangedError: a column that the model reads is missing, or a date column holds what is no date.
         """
         self.check_columns(frame.columns)
-        return self.model.predict(self.model.plan.encode(frame))
+        return self.model.predict(self.model.plan.encode(self.model.dates.read_table(frame)))
 
     def score(self, frame: pl.DataFrame) -> Scored:
         """Return labels and probabilities, or values with intervals; errors as in `raw`."""
         return self._scored(self.raw(frame))
 
     def score_row(self, row: Mapping[str, Any]) -> Scored:
-        """Return the same for one row, bit for bit. A column not in `row` is missing; `check_columns` refuses that."""
-        return self._scored(self.model.predict_row(row))
+        """Return the same for one row, bit for bit. A column not in `row` is missing; `check_columns` refuses that.
+
+        Raises:
+            SchemaChangedError: a date column holds what is no date.
+        """
+        return self._scored(self.model.predict_row(self.model.dates.read_row(row)))
 
     def explain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return how much each source column added to each row's raw score, and the `base` they start from.
@@ -112,10 +116,10 @@ class Scorer:
         explain themselves are left out. A column that is itself called `base` makes the last one `base_score`.
 
         Raises:
-            SchemaChangedError: a column that the model reads is missing.
+            SchemaChangedError: a column that the model reads is missing, or a date column holds what is no date.
         """
         self.check_columns(frame.columns)
-        matrix = self.model.plan.encode(frame)
+        matrix = self.model.plan.encode(self.model.dates.read_table(frame))
         shares = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
         weight = 0.0
         chosen = self._explained_output(matrix)

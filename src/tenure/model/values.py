@@ -7,6 +7,7 @@ numbers and times are cast, everything else goes through the reader of one value
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -24,7 +25,13 @@ NO_MOMENT: Final = np.iinfo(np.int64).min
 _NAN: Final = float("nan")
 _WORDS: Final = {"true": 1.0, "false": 0.0}
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - moments are counted in UTC without a zone
+_EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ISO: Final = re.compile(
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
+    r"(?:[T ]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?(?: ?(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?))?)?"
+)
+_MONTH_FORMAT: Final = "%Y-%m"
 _WHOLE: Final = 2.0**53
 
 
@@ -115,26 +122,52 @@ def texts_of(series: pl.Series) -> pl.Series:
     return pl.Series(series.name, [text_of(value) for value in series.to_list()], dtype=pl.String)
 
 
-def moment_of(value: Any) -> int:
-    """Read one value as microseconds since 1970 (UTC); NO_MOMENT where it is no time. Text must be ISO 8601."""
+def moment_of(value: Any, date_format: str = "") -> int:
+    """Read one value as microseconds since 1970 (UTC); NO_MOMENT where it is no time.
+
+    Text may be ISO 8601, or stand as `date_format` says (as in `strptime`), like the dates of the training file.
+    """
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return NO_MOMENT
-    elif isinstance(value, np.datetime64):
+        moment = _iso_moment(value)
+        if moment == NO_MOMENT and date_format:
+            return int(_formatted_moments(pl.Series([value], dtype=pl.String), date_format)[0])
+        return moment
+    if isinstance(value, np.datetime64):
         return int(value.astype("datetime64[us]").astype(np.int64))
     if isinstance(value, datetime):
         if value != value:  # pandas' missing time is a datetime that does not equal itself
             return NO_MOMENT
-        plain = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-        return (plain - _EPOCH) // _MICROSECOND
+        return (value - (_EPOCH if value.tzinfo is None else _EPOCH_UTC)) // _MICROSECOND
     if isinstance(value, date):
         return (value.toordinal() - _EPOCH.toordinal()) * 86_400_000_000
     return NO_MOMENT
 
 
-def moments_of(series: pl.Series) -> NDArray[np.int64]:
+def _iso_moment(text: str) -> int:
+    """Read ISO 8601 as it stands in files: one digit will do for month, day and hour, an offset may lack minutes."""
+    found = _ISO.fullmatch(text.strip())
+    if found is None:
+        return NO_MOMENT
+    year, month, day, hour, minute, second, fraction, sign, ahead, ahead_minutes = found.groups(default="0")
+    try:
+        plain = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))  # noqa: DTZ001
+    except ValueError:
+        return NO_MOMENT
+    offset = (int(ahead) * 60 + int(ahead_minutes)) * (-60_000_000 if sign == "-" else 60_000_000)
+    return (plain - _EPOCH) // _MICROSECOND + int(fraction[:6].ljust(6, "0")) - offset
+
+
+def _formatted_moments(texts: pl.Series, date_format: str) -> NDArray[np.int64]:
+    """Read texts by a format, with the parser that reads files; Python's own differs in years of two digits."""
+    cells = texts.str.strip_chars()
+    if date_format == _MONTH_FORMAT:
+        cells, date_format = cells + "-01", "%Y-%m-%d"
+    read = cells.str.to_datetime(date_format, strict=False, time_unit="us")
+    moments: NDArray[np.int64] = read.to_physical().fill_null(NO_MOMENT).to_numpy()
+    return moments
+
+
+def moments_of(series: pl.Series, date_format: str = "") -> NDArray[np.int64]:
     """Read a column as microseconds since 1970 (UTC): int64, NO_MOMENT where a cell holds no time."""
     if series.dtype.is_temporal() and series.dtype not in (pl.Duration, pl.Time):
         moments = series.cast(pl.Datetime("us")) if series.dtype == pl.Date else series.dt.cast_time_unit("us")
@@ -142,9 +175,12 @@ def moments_of(series: pl.Series) -> NDArray[np.int64]:
         return whole
     if series.dtype == pl.String:
         known = series.unique().drop_nulls()
-        table = {text: moment_of(text) for text in known}
+        read = np.array([_iso_moment(text) for text in known], dtype=np.int64)
+        if date_format:
+            read = np.where(read == NO_MOMENT, _formatted_moments(known, date_format), read)
+        table = dict(zip(known, read.tolist(), strict=True))
         return np.array([NO_MOMENT if text is None else table[text] for text in series], dtype=np.int64)
-    return np.array([moment_of(value) for value in series.to_list()], dtype=np.int64)
+    return np.array([moment_of(value, date_format) for value in series.to_list()], dtype=np.int64)
 
 
 def mapped(series: pl.Series, read: Callable[[Any], float]) -> Floats:

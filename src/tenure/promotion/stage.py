@@ -46,6 +46,7 @@ def gate(
         reason=reason,
         because=(*decision.because, *_worth(ctx, quality, plan, leaderboard)),
         model=leaderboard.model,
+        incumbent=None if incumbent is None else incumbent.version,
         made_from=(
             snapshot.digest,
             quality.digest,

@@ -5,8 +5,8 @@ A bundle is loaded and made to reproduce its stored rows before any alias moves,
 
 from __future__ import annotations
 
-from tenure.core.errors import ArtifactError, BundleError, NoPreviousError
-from tenure.core.lifecycle import Alias, GateDecision, ModelVersion, Outcome, Release
+from tenure.core.errors import ArtifactError, BundleError, NoPreviousError, ProjectBusyError
+from tenure.core.lifecycle import Alias, AliasMove, GateDecision, ModelVersion, Outcome, Release
 from tenure.core.modelling import Leaderboard
 from tenure.core.ports import Context
 from tenure.model.scorer import Scorer
@@ -18,7 +18,8 @@ def release(ctx: Context, decision: GateDecision, leaderboard: Leaderboard, regi
 
     Promote: the candidate becomes champion and the champion previous, in one transaction. Hold: the candidate is
     registered as challenger, so that it can be looked at. Reject, or a candidate that already holds the office: nothing
-    changes.
+    changes. A promotion is good only against the champion that the gate saw: where another took office meanwhile, the
+    candidate is held.
 
     Raises:
         BundleError: the candidate's bundle is damaged; nothing was changed.
@@ -43,19 +44,49 @@ def release(ctx: Context, decision: GateDecision, leaderboard: Leaderboard, regi
         actor=ctx.actor,
         note=decision.reason,
     )
-    wanted: dict[Alias, int | None] = {Alias.CHALLENGER: version.number}
-    if decision.outcome is Outcome.PROMOTE:
-        wanted = {**_into_office(version, champion), Alias.CHALLENGER: None}
-    moves = registry.move(wanted, actor=ctx.actor, reason=decision.reason, cause=decision.digest, run_id=run_id)
+    outcome, reason = decision.outcome, decision.reason
+    moves = None
+    if outcome is Outcome.PROMOTE:
+        moves = _promoted(ctx, decision, registry, version, run_id)
+        if moves is None:
+            outcome, reason = Outcome.HOLD, _office_changed(decision)
+    if moves is None:
+        challenger = {Alias.CHALLENGER: version.number}
+        moves = registry.move(challenger, actor=ctx.actor, reason=reason, cause=decision.digest, run_id=run_id)
     return Release(
         version=version.number,
-        outcome=decision.outcome,
-        moves=moves,
+        outcome=outcome,
+        moves=moves or (),
         rollback_to=_number(registry.holder(Alias.PREVIOUS)),
         model=version.model,
-        reason=decision.reason,
+        reason=reason,
         made_from=made_from,
     )
+
+
+def _promoted(
+    ctx: Context, decision: GateDecision, registry: Registry, version: ModelVersion, run_id: str
+) -> tuple[AliasMove, ...] | None:
+    """Put a version in office, provided that the champion is the one that the gate saw, or it itself; else None.
+
+    It itself: a release that was cut off after the move is carried out again, and must not make the champion its own
+    predecessor.
+    """
+    champion = _number(registry.holder(Alias.CHAMPION))
+    seen = champion if champion == version.number else decision.incumbent
+    return registry.move(
+        {**_into_office(version, seen), Alias.CHALLENGER: None},
+        actor=ctx.actor,
+        reason=decision.reason,
+        cause=decision.digest,
+        run_id=run_id,
+        provided={Alias.CHAMPION: seen},
+    )
+
+
+def _office_changed(decision: GateDecision) -> str:
+    seen = "an empty office" if decision.incumbent is None else f"v{decision.incumbent}"
+    return f"The office changed meanwhile: the candidate was compared with {seen}, which is not what is in office now."
 
 
 def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, cause: str | None) -> Release:
@@ -68,24 +99,22 @@ def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, c
         NoPreviousError: there is no previous holder, or the version already holds the office.
         RecordMissingError: there is no version `to`.
         BundleError: the target's bundle is damaged.
+        ProjectBusyError: the office changed meanwhile; nothing was moved.
     """
     champion = registry.holder(Alias.CHAMPION)
-    target = registry.holder(Alias.PREVIOUS) if to is None else registry.version(to)
-    if target is None:
-        raise NoPreviousError(
-            "No earlier version held the office.",
-            hint="Name a version (tenure rollback --to 1), or train a new one with: tenure run",
-        )
-    if champion is not None and champion.number == target.number:
-        raise NoPreviousError(
-            f"The version {target.label} already holds the office.",
-            hint="Name another version with: tenure rollback --to NUMBER",
-        )
+    target = rollback_target(registry, to)
     _verify(ctx, target.model, target.label)
-    wanted = _into_office(target, champion)
+    wanted = _into_office(target, _number(champion))
     if _number(registry.holder(Alias.CHALLENGER)) == target.number:
         wanted[Alias.CHALLENGER] = None
-    moves = registry.move(wanted, actor=ctx.actor, reason=reason, cause=cause)
+    seen = {Alias.CHAMPION: _number(champion)}
+    moves = registry.move(wanted, actor=ctx.actor, reason=reason, cause=cause, provided=seen)
+    if moves is None:
+        raise ProjectBusyError(
+            "The office changed while the model was being verified; nothing was moved.",
+            where=target.label,
+            hint="Look who holds it with tenure status, then roll back again if that is still wanted.",
+        )
     left = "an empty office" if champion is None else champion.label
     return Release(
         version=target.number,
@@ -96,6 +125,27 @@ def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, c
         reason=f"Rolled back from {left} to {target.label}: {reason}",
         made_from=() if cause is None else (cause,),
     )
+
+
+def rollback_target(registry: Registry, to: int | None) -> ModelVersion:
+    """Return the version that a rollback would put in office.
+
+    Raises:
+        NoPreviousError: there is no previous holder, or the version already holds the office.
+        RecordMissingError: there is no version `to`.
+    """
+    target = registry.holder(Alias.PREVIOUS) if to is None else registry.version(to)
+    if target is None:
+        raise NoPreviousError(
+            "No earlier version held the office.",
+            hint="Name a version (tenure rollback --to 1), or train a new one with: tenure run",
+        )
+    if _number(registry.holder(Alias.CHAMPION)) == target.number:
+        raise NoPreviousError(
+            f"The version {target.label} already holds the office.",
+            hint="Name another version with: tenure rollback --to NUMBER",
+        )
+    return target
 
 
 def _verify(ctx: Context, model: str, whose: str) -> None:
@@ -114,17 +164,13 @@ def _verify(ctx: Context, model: str, whose: str) -> None:
         ) from error
 
 
-def _into_office(version: ModelVersion, champion: ModelVersion | None) -> dict[Alias, int | None]:
-    """Return the offices after `version` became champion.
-
-    When it already is, nothing moves: a release that was cut off after the move and is carried out again must not make
-    the champion its own predecessor.
-    """
-    if champion is not None and champion.number == version.number:
+def _into_office(version: ModelVersion, champion: int | None) -> dict[Alias, int | None]:
+    """Return the offices after `version` followed `champion`; nothing moves where they are one."""
+    if champion == version.number:
         return {}
     wanted: dict[Alias, int | None] = {Alias.CHAMPION: version.number}
     if champion is not None:
-        wanted[Alias.PREVIOUS] = champion.number
+        wanted[Alias.PREVIOUS] = champion
     return wanted
 
 

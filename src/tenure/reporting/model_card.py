@@ -67,7 +67,7 @@ def _content(story: Story, told: Told) -> dict[str, Any]:
         "question": project.project.question or NOT_STATED,
         "action": project.value.action if project.value.is_given else NOT_STATED,
         "version": f"v{story.release.version}" if story.release.version is not None else "no version",
-        "outcome": story.decision.outcome.value,
+        "outcome": story.release.outcome.value,
         "dated": story.release.moves[0].at if story.release.moves else NOT_STATED,
         "task": story.task.value,
         "target": story.target,

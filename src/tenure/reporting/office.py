@@ -32,7 +32,7 @@ def office_of(decision: GateDecision, release: Release) -> Office:
     if decision.same_model:
         return _unchanged(decision, release)
     if decision.outcome is Outcome.PROMOTE:
-        return _promoted(release)
+        return _promoted(release) if release.outcome is Outcome.PROMOTE else _overtaken()
     if decision.outcome is Outcome.HOLD:
         return _held(incumbent, decision, release)
     return _rejected(incumbent, decision)
@@ -54,6 +54,18 @@ def _promoted(release: Release) -> Office:
         next=f"{version} answers from now on. Every window of traffic is compared with what this page promises, and "
         "you are told when the promise no longer holds.",
         undo=undo,
+    )
+
+
+def _overtaken() -> Office:
+    return Office(
+        holder=None,
+        arrived=False,
+        alarm=False,
+        chip="Nothing changed",
+        says="The new model is not in office: another took office while it was made",
+        next="Nothing changes. The next run compares it with the model that is in office now.",
+        undo=None,
     )
 
 

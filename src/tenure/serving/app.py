@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +17,6 @@ from tenure.core.lifecycle import PredictionRecord
 from tenure.engine.outcomes import outcome_record
 from tenure.engine.scoring import answer_rows
 from tenure.engine.workspace import Workspace
-from tenure.model.bundle import FittedModel
 from tenure.serving import problems
 from tenure.serving.forms import (
     Answer,
@@ -27,7 +27,8 @@ from tenure.serving.forms import (
     PredictResponse,
     row_schema,
 )
-from tenure.serving.office import Office
+from tenure.serving.office import Holder, Office
+from tenure.serving.page import described, docs_page
 
 _PREDICTION_HEADER: Final = "X-Prediction-Id"
 
@@ -36,7 +37,8 @@ def create_app(workspace: Workspace, *, token: str | None = None) -> FastAPI:
     """Build the application for one project. With `token`, every route but /health asks for it as a bearer token."""
     name = workspace.project.project.name
     office = Office(workspace)
-    app = FastAPI(title=f"{name} (tenure)", version=tenure.__version__, openapi_url="/openapi.json", docs_url="/docs")
+    # FastAPI's own pages load scripts from elsewhere and ask for no token.
+    app = FastAPI(title=f"{name} (tenure)", version=tenure.__version__, openapi_url=None, docs_url=None, redoc_url=None)
     problems.install(app)
     app.add_middleware(_BodyLimit, limit=int(workspace.project.serving.max_body_mb * 1_000_000))
     guarded = [Depends(_bearer(token))] if token else []
@@ -51,15 +53,16 @@ def create_app(workspace: Workspace, *, token: str | None = None) -> FastAPI:
         records = answer_rows(workspace, holder.version, holder.scorer, request.rows, ids=request.ids)
         if len(records) == 1:
             response.headers[_PREDICTION_HEADER] = records[0].id
-        answers = [_answer(record, holder.scorer.model) for record in records]
+        answers = [_answer(record, holder, office) for record in records]
         return PredictResponse(version=holder.version.label, predictions=answers)
 
     @app.post("/outcomes", operation_id="recordOutcomes", dependencies=guarded)
     def outcomes(request: OutcomeRequest) -> OutcomeResponse:
         """Record what came true; late, repeated and corrected outcomes are all welcome."""
         now = workspace.context.clock()
+        model = office.learnt()
         records = [
-            outcome_record(workspace.project, item.model_dump(), now=now, where=f"outcomes.{at}")
+            outcome_record(model, item.model_dump(), now=now, where=f"outcomes.{at}")
             for at, item in enumerate(request.outcomes)
         ]
         counts = workspace.traffic.record_outcomes(records)
@@ -79,32 +82,29 @@ def create_app(workspace: Workspace, *, token: str | None = None) -> FastAPI:
         """Give the JSON schema of one row, from the contract of the model in office."""
         return row_schema(office.holder().scorer.model)
 
-    _describe_rows(app, office)
+    @app.get("/openapi.json", include_in_schema=False, dependencies=guarded)
+    def document() -> JSONResponse:
+        """Give the OpenAPI document, with the row of the model in office."""
+        return JSONResponse(described(app, office))
+
+    @app.get("/docs", include_in_schema=False, dependencies=guarded)
+    def docs() -> HTMLResponse:
+        """Show the routes and what they take as one page without scripts."""
+        return HTMLResponse(docs_page(described(app, office)))
+
     return app
 
 
-def _answer(record: PredictionRecord, model: FittedModel) -> Answer:
+def _answer(record: PredictionRecord, holder: Holder, office: Office) -> Answer:
     answer = Answer(id=record.id, prediction=record.prediction, version=f"v{record.version}")
     if len(record.probabilities) == 2:
         answer.probability = record.probabilities[-1]
     elif record.probabilities:
-        answer.probabilities = dict(zip(model.classes, record.probabilities, strict=True))
+        classes = office.classes_of(record.version, holder)
+        answer.probabilities = dict(zip(classes, record.probabilities, strict=True))
     if record.low is not None and record.high is not None:
         answer.interval = (record.low, record.high)
     return answer
-
-
-def _describe_rows(app: FastAPI, office: Office) -> None:
-    """Put the row schema of the model in office into the OpenAPI document."""
-    generated = app.openapi
-
-    def described() -> dict[str, Any]:
-        document = generated()
-        rows = document["components"]["schemas"]["PredictRequest"]["properties"]["rows"]
-        rows["items"] = row_schema(office.holder().scorer.model)
-        return document
-
-    app.openapi = described  # type: ignore[method-assign]
 
 
 def _bearer(token: str) -> Callable[[Request], Awaitable[None]]:

@@ -40,7 +40,10 @@ class Answer(BaseModel):
 
 
 class PredictResponse(BaseModel):
-    """The answers in the order of the rows, and the version that gave them all."""
+    """The answers in the order of the rows, and the version in office.
+
+    An answer names its own version: a row whose id was answered before keeps that answer.
+    """
 
     version: str
     predictions: list[Answer]
@@ -51,8 +54,8 @@ class OutcomeItem(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     id: str | None = None
-    key: str | int | None = None
-    outcome: str | float | bool
+    key: str | int | float | None = Field(None, description="Keys are text: 7 and 7.0 are the key 7, 007 is another.")
+    outcome: bool | int | float | str
     known_at: str | None = Field(None, description="ISO 8601; left out: now.")
 
 
@@ -89,17 +92,19 @@ def row_schema(model: FittedModel) -> dict[str, Any]:
     return {
         "type": "object",
         "title": "Row",
-        "properties": {name: _column_schema(rules[name]) for name in [*extra, *names] if name in rules},
+        "properties": {
+            name: _column_schema(rules[name], model.schema[name].format) for name in [*extra, *names] if name in rules
+        },
         "required": names,
         "additionalProperties": True,
     }
 
 
-def _column_schema(rule: ColumnRule) -> dict[str, Any]:
+def _column_schema(rule: ColumnRule, date_format: str) -> dict[str, Any]:
     kind = "integer" if rule.integer and rule.kind is Kind.NUMERIC else _TYPES[rule.kind]
     schema: dict[str, Any] = {"type": [kind, "null"]}
     if rule.kind is Kind.DATETIME:
-        schema["format"] = "date-time"
+        schema |= {"description": f"ISO 8601 or {date_format}"} if date_format else {"format": "date-time"}
     if rule.levels is not None and rule.kind is Kind.CATEGORICAL:
         schema["description"] = "Seen so far: " + ", ".join(rule.levels[:30])
         schema["examples"] = [rule.levels[0]]

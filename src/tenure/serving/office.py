@@ -6,8 +6,11 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
+from tenure.core.errors import NoChampionError
 from tenure.core.lifecycle import ModelVersion
+from tenure.engine.outcomes import outcome_model
 from tenure.engine.workspace import Workspace
+from tenure.model.bundle import FittedModel
 from tenure.model.scorer import Scorer
 
 _LOOK_EVERY_SECONDS: Final = 0.2
@@ -29,6 +32,7 @@ class Office:
         self._lock = threading.Lock()
         self._holder: Holder | None = None
         self._looked = float("-inf")
+        self._former: dict[int, tuple[str, ...]] = {}
 
     def holder(self) -> Holder:
         """Return the model in office.
@@ -47,3 +51,28 @@ class Office:
                 self._holder = Holder(champion, self._workspace.scorer(champion))
             self._looked = now
             return self._holder
+
+    def learnt(self) -> FittedModel:
+        """Return the model that outcomes are held against: the one in office, else the newest.
+
+        Raises:
+            NoChampionError: there is no version at all.
+            BundleError: the stored model is damaged.
+        """
+        try:
+            return self.holder().scorer.model
+        except NoChampionError:
+            return outcome_model(self._workspace)
+
+    def classes_of(self, number: int, holder: Holder) -> tuple[str, ...]:
+        """Return the classes of the version that gave an answer; `holder` is the one that answers now.
+
+        Raises:
+            BundleError: the stored model of an earlier version is damaged.
+        """
+        if number == holder.version.number:
+            return holder.scorer.model.classes
+        if number not in self._former:
+            scorer = self._workspace.scorer(self._workspace.registry.version(number))
+            self._former[number] = scorer.model.classes
+        return self._former[number]

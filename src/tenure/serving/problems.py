@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -32,6 +33,15 @@ _STATUS: Final[tuple[tuple[type[TenureError], HTTPStatus], ...]] = (
 )
 
 
+class _ProblemResponse(JSONResponse):
+    """JSON that can always be sent: what a refused request holds may not be valid Unicode."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
 def problem(status: int, code: str, detail: str, *, instance: str, **more: Any) -> JSONResponse:
     """Return a problem document as a response."""
     body = {
@@ -43,7 +53,7 @@ def problem(status: int, code: str, detail: str, *, instance: str, **more: Any) 
         "code": code,
         **more,
     }
-    return JSONResponse(jsonable_encoder(body), status_code=status, media_type="application/problem+json")
+    return _ProblemResponse(jsonable_encoder(body), status_code=status)
 
 
 def install(app: FastAPI) -> None:

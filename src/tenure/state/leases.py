@@ -25,7 +25,8 @@ class Lease:
     """Holds a name while a `with` block runs, for one process of all that share the database.
 
     A thread renews it every third of `ttl_seconds`. A holder on this machine whose process is gone loses it at once;
-    a holder elsewhere loses it when the time runs out. `problem` is what the last renewal in the background met.
+    a holder elsewhere loses it when the time runs out. `problem` is what the last renewal in the
+    background met.
     """
 
     def __init__(self, db: Database, name: str, *, clock: Callable[[], datetime], ttl_seconds: float = 30.0) -> None:
@@ -74,7 +75,7 @@ class Lease:
             if renewed.rowcount == 1:
                 return
             holder = connection.execute(select(LEASES).where(LEASES.c.name == self.name)).one_or_none()
-        raise self._busy(holder)
+        raise self._busy(holder) from self.problem
 
     def _take(self) -> None:
         now = self._clock()

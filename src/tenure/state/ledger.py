@@ -123,14 +123,20 @@ class Ledger:
         kind: str | None = None,
         run_id: str | None = None,
         stage: str | None = None,
+        without: Mapping[str, Any] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> list[Event]:
-        """Return the events that match everything given, oldest first unless told otherwise."""
+        """Return the events that match everything given, oldest first unless told otherwise.
+
+        `without` leaves out the events whose `data` hold one of its names with the same value.
+        """
         query = select(EVENTS).order_by(EVENTS.c.seq.desc() if newest_first else EVENTS.c.seq).limit(limit)
         for column, wanted in ((EVENTS.c.kind, kind), (EVENTS.c.run_id, run_id), (EVENTS.c.stage, stage)):
             if wanted is not None:
                 query = query.where(column == wanted)
+        for name, value in (without or {}).items():  # data are canonical JSON: one spelling for each name and value
+            query = query.where(~EVENTS.c.data.contains(_as_json({name: value})[1:-1], autoescape=True))
         with self._db.read() as connection:
             return [_event(dict(row._mapping)) for row in connection.execute(query)]
 
@@ -242,7 +248,10 @@ class Ledger:
         reason: str,
         seconds: float,
     ) -> Event:
-        """Note what a stage gave: the event and the stage record, both or neither."""
+        """Note what a stage gave: the event and the stage record, both or neither.
+
+        From then on `finished_stage` gives this record for `key`, also where there was an earlier one.
+        """
         with self._writing(None) as connection:
             event = self.append(
                 "stage-finished",
@@ -344,7 +353,7 @@ def _stage_record(row: Row[Any]) -> StageRecord:
 
 
 def _no_run(run_id: str) -> RecordMissingError:
-    return RecordMissingError(f"There is no run {run_id!r}.", where=run_id, hint="List the runs: tenure runs")
+    return RecordMissingError(f"There is no run {run_id!r}.", where=run_id, hint="List the runs: tenure history")
 
 
 def _broken(seq: int, what: str) -> LedgerError:

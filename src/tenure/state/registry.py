@@ -15,7 +15,7 @@ from tenure.state.database import Database
 from tenure.state.ledger import LOCK, Ledger
 from tenure.state.tables import ALIAS_MOVES, VERSIONS
 
-_MOVE_FIELDS: Final = ("alias", "before", "after", "at", "actor", "reason", "cause")
+MOVED_EVENT: Final = "aliases-moved"
 
 
 class Registry:
@@ -76,15 +76,19 @@ class Registry:
         reason: str,
         cause: str | None = None,
         run_id: str | None = None,
-    ) -> tuple[AliasMove, ...]:
+        provided: Mapping[Alias, int | None] | None = None,
+    ) -> tuple[AliasMove, ...] | None:
         """Give each office to a version, or leave it vacant (None): all of them, or none.
 
-        An office that stays with its holder is no move. `cause` is the digest of the record that caused it.
+        An office that stays with its holder is no move. `cause` is the digest of the record that caused it. `provided`
+        says who must hold which office at that moment; where another does, nothing moves and None is returned.
 
         Raises:
             RecordMissingError: a version does not exist; nothing moves.
         """
         with self._db.begin(lock=LOCK) as connection:
+            if any(_holder(connection, alias) != holder for alias, holder in (provided or {}).items()):
+                return None
             at = self._clock().isoformat()
             moves = []
             for alias, after in targets.items():
@@ -104,7 +108,7 @@ class Registry:
 
     def _write(self, connection: Connection, moves: list[AliasMove], run_id: str | None) -> None:
         event = self._ledger.append(
-            "aliases-moved",
+            MOVED_EVENT,
             actor=moves[0].actor,
             reason=moves[0].reason,
             run_id=run_id,

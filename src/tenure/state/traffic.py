@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tenure.core.data import Column
-from tenure.core.errors import RecordMissingError
+from tenure.core.errors import DataError, RecordMissingError
 from tenure.core.lifecycle import OutcomeRecord, PredictionRecord
 from tenure.core.records import canonical
 from tenure.state.database import Database
@@ -62,11 +62,34 @@ class Traffic:
         """
         if not predictions:
             return
+        with self._db.begin(lock=_LOCK) as connection:
+            self._keep(connection, predictions)
+
+    def log_or_recall(self, predictions: Sequence[PredictionRecord]) -> list[PredictionRecord]:
+        """Keep new predictions, and return for each, in order, what the log holds: an id known before keeps its answer.
+
+        Raises:
+            DataError: an id was used before for another row; nothing is kept.
+        """
+        known: dict[str, PredictionRecord] = {}
+        ids = [prediction.id for prediction in predictions]
+        with self._db.begin(lock=_LOCK) as connection:
+            for start in range(0, len(ids), _BATCH):
+                query = select(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids[start : start + _BATCH]))
+                known |= {row.id: _prediction(row) for row in connection.execute(query)}
+            for prediction in predictions:
+                if prediction.id in known:
+                    _refuse_other_row(known[prediction.id], prediction)
+            new = [prediction for prediction in predictions if prediction.id not in known]
+            if new:
+                self._keep(connection, new)
+        return [known.get(prediction.id, prediction) for prediction in predictions]
+
+    def _keep(self, connection: Connection, predictions: Sequence[PredictionRecord]) -> None:
         upsert = postgresql.insert if self._db.dialect == "postgresql" else sqlite.insert
         rows = [_prediction_row(prediction) for prediction in predictions]
-        with self._db.begin(lock=_LOCK) as connection:
-            connection.execute(upsert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]), rows)
-            _join_waiting(connection, [row["id"] for row in rows], [row["key"] for row in rows if row["key"]])
+        connection.execute(upsert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]), rows)
+        _join_waiting(connection, [row["id"] for row in rows], [row["key"] for row in rows if row["key"]])
 
     def record_outcomes(self, outcomes: Sequence[OutcomeRecord]) -> OutcomeCounts:
         """Keep what came true, and say what it changed.
@@ -190,6 +213,17 @@ def _prediction(row: Row[Any]) -> PredictionRecord:
         high=row.high,
         key=row.key,
     )
+
+
+def _refuse_other_row(logged: PredictionRecord, asked: PredictionRecord) -> None:
+    """Refuse an id that stands for another row. A later version may read other columns; those in common decide."""
+    common = logged.features.keys() & asked.features.keys()
+    if logged.key != asked.key or any(logged.features[name] != asked.features[name] for name in common):
+        raise DataError(
+            f"The id {asked.id!r} was used before, for another row.",
+            where="ids",
+            hint="Give each row an id of its own.",
+        )
 
 
 def _join_waiting(connection: Connection, ids: list[str], keys: list[str]) -> None:

@@ -1,0 +1,69 @@
+"""The OpenAPI document with the row of the model in office, and the same as one page that loads nothing else."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from tenure.serving.forms import row_schema
+from tenure.serving.office import Office
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "h2{font-size:1.1rem;margin-top:2rem}code,pre{font-family:ui-monospace,monospace;font-size:.9rem}"
+    "pre{background:#f4f4f4;padding:.75rem;overflow-x:auto}"
+)
+
+
+def described(app: FastAPI, office: Office) -> dict[str, Any]:
+    """Return the OpenAPI document of the application, with the row schema of the model in office.
+
+    Raises:
+        NoChampionError: no model was promoted yet.
+    """
+    document = app.openapi()
+    rows = document["components"]["schemas"]["PredictRequest"]["properties"]["rows"]
+    rows["items"] = row_schema(office.holder().scorer.model)
+    return document
+
+
+def docs_page(document: dict[str, Any]) -> str:
+    """Return an HTML page of the routes of an OpenAPI document: what each does and takes, and its answer."""
+    title = escape(document["info"]["title"])
+    parts = [
+        _route_part(document, method, path, route)
+        for path, routes in document["paths"].items()
+        for method, route in routes.items()
+    ]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f'</head><body><main><h1>{title}</h1><p>The same for programs: <a href="openapi.json">openapi.json</a>.</p>'
+        f"{''.join(parts)}</main></body></html>"
+    )
+
+
+def _route_part(document: dict[str, Any], method: str, path: str, route: dict[str, Any]) -> str:
+    parts = [f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(route.get('description', ''))}</p>"]
+    for label, content in (
+        ("Takes", route.get("requestBody", {}).get("content")),
+        ("Answers", route["responses"].get("200", {}).get("content")),
+    ):
+        schema = _resolved(document, (content or {}).get("application/json", {}).get("schema"))
+        if schema:
+            text = escape(json.dumps(schema, indent=2, ensure_ascii=False))
+            parts.append(f"<details><summary>{label}</summary><pre>{text}</pre></details>")
+    return "".join(parts)
+
+
+def _resolved(document: dict[str, Any], schema: Any) -> Any:
+    """Return a schema with what it refers to in place of the references."""
+    if isinstance(schema, list):
+        return [_resolved(document, item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(schema.get("$ref"), str):
+        return _resolved(document, document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]])
+    return {name: _resolved(document, inner) for name, inner in schema.items()}
