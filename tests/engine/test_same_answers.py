@@ -75,7 +75,7 @@ def test_file_request_and_call_give_the_same_answers(
     assert scorer.model.schema["due"].format == "%d/%m/%Y"
     pl.DataFrame(rows).write_csv(tmp_path / "new.csv")
     read = read_rows(str(tmp_path / "new.csv"), None, tmp_path, Silent(), schema=scorer.model.schema)
-    from_file = score_table(visits, champion, scorer, read, log=False)["probability"].to_list()
+    from_file = score_table(champion, scorer, read, at=visits.context.clock()).shown["probability"].to_list()
     asked = TestClient(create_app(visits)).post("/predict", json={"rows": rows}).json()["predictions"]
     assert [answer["probability"] for answer in asked] == pytest.approx(from_file, abs=1e-12)
     with tenure.open(visits.folder) as project:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -52,7 +53,7 @@ def create_app(workspace: Workspace, *, token: str | None = None) -> FastAPI:
         holder = office.holder()
         records = answer_rows(workspace, holder.version, holder.scorer, request.rows, ids=request.ids)
         if len(records) == 1:
-            response.headers[_PREDICTION_HEADER] = records[0].id
+            response.headers[_PREDICTION_HEADER] = quote(records[0].id)
         answers = [_answer(record, holder, office) for record in records]
         return PredictResponse(version=holder.version.label, predictions=answers)
 
