@@ -9,16 +9,14 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    __version__: str
     from tenure.api import Champion, OpenProject, init, open
     from tenure.core.errors import TenureError
 
 __all__ = ["Champion", "OpenProject", "TenureError", "__version__", "init", "open"]
-
-__version__: Final = version("tenure")
 
 # Where each public name lives: importing tenure stays free of everything heavy (PEP 562).
 _HOMES: Final = {
@@ -31,6 +29,8 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("tenure")  # slow to load, seldom asked for
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'tenure' has no attribute {name!r}")

@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -53,7 +53,6 @@ def _tell_program(command: str, message: str) -> None:
 class _Table(TyperGroup):
     """A group whose commands are the rows of `COMMANDS`."""
 
-    _listing = False
     _as_json = False
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -62,9 +61,6 @@ class _Table(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        panel, line = COMMANDS[cmd_name]
-        if self._listing:
-            return TyperCommand(cmd_name, help=line, rich_help_panel=panel)
         module = importlib.import_module(f"tenure.cli.{cmd_name}")
         command = get_command(module.app)
         command.name = cmd_name
@@ -82,10 +78,10 @@ class _Table(TyperGroup):
                 _tell_program(ctx.invoked_subcommand or "", error.format_message())
             raise
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        self._listing = True
-        super().format_help(ctx, formatter)
-        self._listing = False
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for panel in dict.fromkeys(panel for panel, _ in COMMANDS.values()):
+            with formatter.section(panel):
+                formatter.write_dl([(name, line) for name, (place, line) in COMMANDS.items() if place == panel])
 
 
 app = typer.Typer(
@@ -93,6 +89,7 @@ app = typer.Typer(
     name="tenure",
     no_args_is_help=True,
     add_completion=True,
+    rich_markup_mode=None,  # the library that frames and colours help takes longer to load than all else together
     pretty_exceptions_enable=False,
     help="From a file and a goal to a model in office that looks after itself.",
     epilog="Two commands: tenure init DATA --target COLUMN, then tenure run.",
