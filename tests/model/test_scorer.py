@@ -125,7 +125,8 @@ def test_temperature_keeps_order_and_sums(shares: list[float], temperature: floa
     probabilities = np.array([[1 - share, share] for share in shares])
     cooled = tempered(probabilities, temperature)
     np.testing.assert_allclose(cooled.sum(axis=1), 1.0)
-    assert (np.argsort(cooled[:, 1], kind="stable") == np.argsort(probabilities[:, 1], kind="stable")).all()
+    in_order = cooled[np.argsort(probabilities[:, 1]), 1]
+    assert (np.diff(in_order) >= -1e-12).all()  # two shares one bit apart may change places
     expected = np.log(probabilities[:, 1] / probabilities[:, 0]) / temperature
     np.testing.assert_allclose(np.log(cooled[:, 1] / cooled[:, 0]), expected, atol=1e-9)
 
