@@ -122,4 +122,4 @@ def _parse_iso(cells: pl.Series) -> pl.Series:
 
 
 def _share(flags: pl.Series) -> float:
-    return float(flags.fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
+    return float(flags.fill_null(False).mean() or 0.0)  # type: ignore[arg-type]  # polars types a sum-up as any cell

@@ -182,7 +182,7 @@ def _kind(series: pl.Series, distinct: int) -> tuple[Kind, str]:
     if given.is_empty():
         return Kind.CATEGORICAL, ""
     sample = given.gather_every(max(len(given) // _SAMPLE, 1))
-    words = float(sample.str.count_matches(r"\S+").mean() or 0.0)  # type: ignore[arg-type]
+    words = float(sample.str.count_matches(r"\S+").mean() or 0.0)  # type: ignore[arg-type]  # polars types a sum-up as any cell
     if words >= _TEXT_WORDS and distinct >= _TEXT_UNIQUE * len(given):
         return Kind.TEXT, f"about {words:.0f} words a cell, nearly all different"
     return Kind.CATEGORICAL, ""

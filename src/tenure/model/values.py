@@ -150,7 +150,7 @@ def _iso_moment(text: str) -> int:
         return NO_MOMENT
     year, month, day, hour, minute, second, fraction, sign, ahead, ahead_minutes = found.groups(default="0")
     try:
-        plain = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))  # noqa: DTZ001
+        plain = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))  # noqa: DTZ001 - no zone here
     except ValueError:
         return NO_MOMENT
     offset = (int(ahead) * 60 + int(ahead_minutes)) * (-60_000_000 if sign == "-" else 60_000_000)

@@ -39,7 +39,7 @@ class TrafficWindow:
     @property
     def matured(self) -> float:
         """Return the share of predictions whose outcome is known."""
-        return float(self.rows["outcome"].is_not_null().mean() or 0.0)  # type: ignore[arg-type]
+        return float(self.rows["outcome"].is_not_null().mean() or 0.0)  # type: ignore[arg-type]  # polars types a sum-up as any cell
 
     def is_mature(self, *, now: datetime, delay_seconds: float) -> bool:
         """Say whether its outcomes can be taken as final.

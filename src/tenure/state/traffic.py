@@ -262,7 +262,7 @@ def _joined_query() -> Select[Any]:
 def _with_probabilities(frame: pl.DataFrame) -> pl.DataFrame:
     """Put `p_0 ... p_k` in the place of the JSON list, or leave `value` where no row has probabilities."""
     lists = frame["probabilities"].str.json_decode(pl.List(pl.Float64))
-    classes = int(lists.list.len().max() or 0)  # type: ignore[arg-type]
+    classes = int(lists.list.len().max() or 0)  # type: ignore[arg-type]  # polars types a sum-up as any cell
     if not classes:
         return frame.drop("probabilities")
     names = list(frame.columns)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from tenure.core.modelling import Configuration, Floats, Fold, Indices
 from tenure.core.ports import Deadline, Fitted, Log, ModelFamily, Problem
