@@ -4,6 +4,7 @@
 >>> project = tenure.open("churn")            # doctest: +SKIP
 >>> run = project.run(budget="60s")           # doctest: +SKIP
 >>> project.champion.predict(rows)            # doctest: +SKIP
+>>> tenure.TenureClassifier().fit(X, y)       # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -15,14 +16,27 @@ if TYPE_CHECKING:
     __version__: str
     from tenure.api import Champion, OpenProject, init, open
     from tenure.core.errors import TenureError
+    from tenure.estimators.classifier import TenureClassifier
+    from tenure.estimators.regressor import TenureRegressor
 
-__all__ = ["Champion", "OpenProject", "TenureError", "__version__", "init", "open"]
+__all__ = [
+    "Champion",
+    "OpenProject",
+    "TenureClassifier",
+    "TenureError",
+    "TenureRegressor",
+    "__version__",
+    "init",
+    "open",
+]
 
 # Where each public name lives: importing tenure stays free of everything heavy (PEP 562).
 _HOMES: Final = {
     "Champion": "tenure.api",
     "OpenProject": "tenure.api",
+    "TenureClassifier": "tenure.estimators.classifier",
     "TenureError": "tenure.core.errors",
+    "TenureRegressor": "tenure.estimators.regressor",
     "init": "tenure.api",
     "open": "tenure.api",
 }

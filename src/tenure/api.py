@@ -28,7 +28,10 @@ from tenure.model.scorer import Scorer
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one row. `probability` is that of the positive class (binary) or of the predicted one."""
+    """The answer for one row. `probability` is that of the positive class (binary) or of the predicted one.
+
+    `interval` is between what the value lies (regression, 90 %), or the probability (binary).
+    """
 
     prediction: str | float
     probability: float | None

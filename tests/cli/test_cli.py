@@ -92,7 +92,8 @@ def test_predict_writes_key_prediction_probability_and_version(home: Path, suffi
     call("predict", "data/first.csv", "--out", f"scored.{suffix}", "--no-log")
     reader = {"csv": pl.read_csv, "parquet": pl.read_parquet, "jsonl": pl.read_ndjson}[suffix]
     scored = reader(home / f"scored.{suffix}")
-    assert scored.columns == ["customer", "prediction", "probability", "version"]
+    sure = ["probability_low", "probability_high"]
+    assert scored.columns == ["customer", "prediction", "probability", *sure, "version"]
     assert scored["customer"].to_list() == pl.read_csv("data/first.csv")["customer"].to_list()
     assert scored["probability"].is_between(0, 1).all()
     assert set(scored["version"]) == {"v1"}

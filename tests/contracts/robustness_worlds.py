@@ -14,6 +14,7 @@ from typing import Any
 from tenure.core.modelling import Task
 from tenure.core.ports import Context, Deadline
 from tenure.core.project import parse_project
+from tenure.model.intervals import ValueInterval
 from tenure.model.scorer import Scorer
 from tenure.robustness.evidence import ModelEvidence, gather
 from tenure.state.artifacts import LocalArtifacts
@@ -96,7 +97,7 @@ def _overconfident() -> ModelEvidence:
 
 def _narrow_interval() -> ModelEvidence:
     evidence = _amounts()
-    return replace(evidence, scorer=Scorer(replace(evidence.scorer.model, interval=(-1.0, 1.0))))
+    return replace(evidence, scorer=Scorer(replace(evidence.scorer.model, interval=ValueInterval.constant(-1.0, 1.0))))
 
 
 def _tiny_range() -> ModelEvidence:

@@ -125,6 +125,21 @@ def test_row_losses_add_up_to_the_metric(metric) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
+def test_a_row_that_counts_thrice_is_like_three_rows(metric) -> None:
+    rng = np.random.default_rng(5)
+    if Task.REGRESSION in metric.tasks:
+        target = rng.normal(size=60)
+        predicted = target + rng.normal(size=60)
+    else:
+        target = rng.integers(0, 2, 60)
+        predicted = both(np.round(rng.uniform(0.02, 0.98, 60), 1))
+    weight = rng.choice([0.0, 1.0, 3.0], 60)
+    rows = np.repeat(np.arange(60), weight.astype(int))
+    assert metric(target, predicted, weight=weight) == pytest.approx(metric(target[rows], predicted[rows]))
+    assert metric(target, predicted, weight=np.full(60, 0.5)) == pytest.approx(metric(target, predicted))
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
 def test_gain_is_positive_when_better(metric) -> None:
     better, worse = (0.9, 0.1) if metric.greater_is_better else (0.1, 0.9)
     assert metric.gain(better, worse) > 0 > metric.gain(worse, better)

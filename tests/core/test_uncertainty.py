@@ -138,3 +138,24 @@ def test_mean_comes_with_its_interval() -> None:
     pairs = np.repeat(values[:5000], 2)
     wide = mean_with_interval(pairs, clusters=np.repeat(np.arange(5000), 2))
     assert wide[2] - wide[1] == pytest.approx(np.sqrt(2) * (high - low), rel=0.05)
+
+
+@pytest.mark.parametrize(("name", "world"), [case for case in CASES if case[0] in ("rmse", "log_loss")])
+def test_weights_move_the_score_and_widen_its_interval_as_they_should(
+    name: str, world: Callable[[np.random.Generator, int], Drawn]
+) -> None:
+    """Rows of weight 4 among rows of weight 1: fewer rows decide, and the interval says so."""
+    metric = METRICS[name]
+    rng = np.random.default_rng(14)
+    truth = metric(*world(rng, 400_000)[:2])
+    held = 0
+    for _ in range(WORLDS):
+        weight = np.where(rng.random(400) < 0.2, 4.0, 1.0)
+        target, predicted, _ = world(rng, 400)
+        score = score_with_interval(metric, target, predicted, weight=weight)
+        assert score.value == pytest.approx(metric(target, predicted, weight=weight))
+        held += score.low <= truth <= score.high
+    assert 0.90 <= held / WORLDS <= 0.985
+    same = score_with_interval(metric, target, predicted, weight=np.full(400, 3.0))
+    plain = score_with_interval(metric, target, predicted)
+    assert (same.low, same.high) == pytest.approx((plain.low, plain.high))

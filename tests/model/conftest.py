@@ -14,8 +14,10 @@ from tenure.core.contract import ColumnRule, Contract
 from tenure.core.data import Column, Kind, Role, Schema
 from tenure.core.modelling import Floats, Task
 from tenure.model.bundle import FittedModel, WeightedMember
+from tenure.model.design import LinearDesign
+from tenure.model.intervals import ValueInterval
 from tenure.model.members.lightgbm import LightGBMMember
-from tenure.model.members.linear import LinearDesign, LinearMember
+from tenure.model.members.linear import LinearMember
 from tenure.model.operations import Calendar, Category, Difference, Number, TextShape
 from tenure.model.plan import ColumnPlan
 from tenure.model.target import encode_target
@@ -123,7 +125,7 @@ def tiny_world() -> Callable[[Task], TinyWorld]:
                     temperature=1.3 if task.is_classification else 1.0,
                     threshold=0.4 if task is Task.BINARY else None,
                     threshold_reason="costs" if task is Task.BINARY else "",
-                    interval=(-2.0, 3.0) if task is Task.REGRESSION else None,
+                    interval=ValueInterval.constant(-2.0, 3.0) if task is Task.REGRESSION else None,
                     metric="log_loss" if task.is_classification else "rmse",
                     key="id",
                     time="seen",

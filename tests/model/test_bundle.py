@@ -23,8 +23,10 @@ from tenure.core.errors import BundleError
 from tenure.core.modelling import Task
 from tenure.core.records import canonical
 from tenure.model.bundle import FORMAT_VERSION, WeightedMember, check_rows, read_bundle, write_bundle
+from tenure.model.design import LinearDesign
+from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval
 from tenure.model.members.constant import ConstantMember
-from tenure.model.members.linear import LinearDesign, LinearMember
+from tenure.model.members.linear import LinearMember
 from tenure.model.operations import Calendar, Number, TextTopics
 from tenure.model.plan import ColumnPlan
 from tenure.model.scorer import Scorer
@@ -82,6 +84,38 @@ def test_stored_rows_are_spread_over_the_sample_and_predict_like_it(stored: Path
     np.testing.assert_allclose(rows["answers"], raw, rtol=0, atol=1e-15)
     assert len(rows["rows"]) == 100
     assert set(rows["rows"][0]) == set(world.model.plan.inputs)
+
+
+def test_intervals_and_curves_are_kept(tiny_world: World, tmp_path: Path) -> None:
+    world = tiny_world(Task.BINARY)
+    model = replace(
+        world.model,
+        probability_interval=ProbabilityInterval((0.5,), (0.1, 0.4), (0.5, 1.0)),
+        curve=ProbabilityCurve((0.0, 1.0), (0.1, 0.8)),
+    )
+    write_bundle(model, tmp_path, sample=world.frame)
+    again = Scorer.load(tmp_path)
+    assert again.model.probability_interval == model.probability_interval
+    assert again.model.curve == model.curve
+    for name in ("probabilities", "low", "high"):
+        whole, expected = (getattr(scorer.score(world.frame), name) for scorer in (again, Scorer(model)))
+        np.testing.assert_array_equal(whole, expected)
+
+
+@every_task
+def test_a_bundle_of_the_first_format_still_loads(tiny_world: World, task: Task, tmp_path: Path) -> None:
+    """It held a pair where there are bins now, and had neither curve nor interval of a probability."""
+    world = tiny_world(task)
+    write_bundle(world.model, tmp_path, sample=world.frame)
+    old = {"interval": [-2, 3] if task is Task.REGRESSION else None}
+    new = ("curve", "probability_interval")
+    rewrite(tmp_path, "bundle.json", lambda told: {k: v for k, v in (told | old).items() if k not in new})
+    with pytest.raises(BundleError, match="not of format 2"):
+        read_bundle(tmp_path)
+    rewrite(tmp_path, "MANIFEST.json", lambda told: told | {"format_version": 1})
+    scored, expected = Scorer.load(tmp_path).score(world.frame), Scorer(world.model).score(world.frame)
+    for name in ("probabilities", "values", "low", "high"):
+        np.testing.assert_array_equal(getattr(scored, name), getattr(expected, name))
 
 
 def test_arrays_of_the_plan_are_kept(tiny_world: World, tmp_path: Path) -> None:
@@ -152,7 +186,7 @@ def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
 
 def test_a_later_format_asks_for_a_newer_version(stored: Path) -> None:
     rewrite(stored, "MANIFEST.json", lambda told: told | {"format_version": FORMAT_VERSION + 1})
-    with pytest.raises(BundleError, match="format 2") as caught:
+    with pytest.raises(BundleError, match=f"format {FORMAT_VERSION + 1}") as caught:
         read_bundle(stored)
     assert "newer" in caught.value.hint
 

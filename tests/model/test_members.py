@@ -19,10 +19,14 @@ from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Member
 from tenure.model import boosters
 from tenure.model.boosters import Booster
+from tenure.model.design import LinearDesign
 from tenure.model.members.catboost import CatBoostMember, catboost_library, catboost_rows
 from tenure.model.members.constant import ConstantMember
 from tenure.model.members.lightgbm import LightGBMMember
-from tenure.model.members.linear import LinearDesign, LinearMember
+from tenure.model.members.linear import LinearMember
+from tenure.model.members.mlp import MLPDesign, MLPMember
+from tenure.model.members.prepared import PreparedMember
+from tenure.model.preparation import Levels, Lookup, Output, Preparation, Table
 
 CATEGORICAL = (False, False, True, False)
 CLASSES = {Task.BINARY: 2, Task.MULTICLASS: 4, Task.REGRESSION: 1}
@@ -57,6 +61,25 @@ def a_linear(task: Task) -> LinearMember:
     return LinearMember(task, design, rng.normal(size=(design.width, outputs)), rng.normal(size=outputs), limits=limits)
 
 
+def an_mlp(task: Task) -> MLPMember:
+    design = MLPDesign.fit(a_matrix(), CATEGORICAL)
+    numbers, outputs = len(design.number), CLASSES[task] if task is Task.MULTICLASS else 1
+    width = 4 * numbers + len(design.flag) + len(design.level_of)
+    rng = np.random.default_rng(2)
+    shapes = {
+        "frequency": (numbers, 16),
+        "phase": (numbers, 16),
+        "mix": (numbers, 16, 3),
+        "mix_bias": (numbers, 3),
+        "table": (0, 8),
+        "weight_0": (width, 12),
+        "bias_0": (12,),
+        "weight_1": (12, outputs),
+        "bias_1": (outputs,),
+    }
+    return MLPMember(task, design, {name: rng.normal(size=shape) / 3 for name, shape in shapes.items()})
+
+
 def a_booster(task: Task) -> lgb.Booster:
     matrix = a_matrix()
     objective: dict[str, Any] = {"objective": task.value, "verbosity": -1, "num_threads": 1, "num_leaves": 7}
@@ -68,6 +91,20 @@ def a_booster(task: Task) -> lgb.Booster:
 
 def a_lightgbm(task: Task) -> LightGBMMember:
     return LightGBMMember(task, a_booster(task).model_to_string(), threads=1)
+
+
+def a_prepared(task: Task) -> PreparedMember:
+    levels = Levels(np.array([2]), np.array([0.0]), np.array([5]))
+    known = [Table(0, -1, np.arange(4))], [Lookup(0, np.array([0.5, 0.1, 0.9, 0.3]), 0.4)]
+    preparation = Preparation.of(4, levels, *known, [Output("", 4, 4), Output("/", 0, 1), Output("-", 0, 4)])
+    matrix = a_matrix()
+    objective: dict[str, Any] = {"objective": task.value, "verbosity": -1, "num_threads": 1, "num_leaves": 7}
+    if task is Task.MULTICLASS:
+        objective["num_class"] = CLASSES[task]
+    wide = np.hstack([matrix, preparation.transform(matrix)])
+    data = lgb.Dataset(wide, a_target(task, matrix), categorical_feature=[2], params={"verbosity": -1})
+    trees = lgb.train(objective, data, num_boost_round=8).model_to_string()
+    return PreparedMember(preparation, LightGBMMember(task, trees, threads=1))
 
 
 def a_catboost(task: Task) -> CatBoostMember:
@@ -84,13 +121,15 @@ MEMBERS: dict[str, Callable[[Task], Member]] = {
     "linear": a_linear,
     "lightgbm": a_lightgbm,
     "catboost": a_catboost,
+    "mlp": an_mlp,
+    "prepared": a_prepared,
 }
 every_member = pytest.mark.parametrize("kind", sorted(MEMBERS))
 every_task = pytest.mark.parametrize("task", list(Task))
 
 
 def test_every_kind_of_member_is_found_by_its_file_name() -> None:
-    assert plugin_names("member") == tuple(sorted(MEMBERS))
+    assert plugin_names("member") == tuple(sorted([*MEMBERS, "own"]))  # for own see test_own_member.py
     for kind in MEMBERS:
         assert plugin("member", kind).kind == kind
 
@@ -218,26 +257,6 @@ def test_the_linear_sum_does_not_depend_on_how_many_rows_come_together(width: in
     alone = np.vstack([member.predict(matrix[at : at + 1]) for at in range(rows)])
     np.testing.assert_array_equal(member.predict(matrix[:rows]), alone)
     np.testing.assert_array_equal(member.predict(np.asfortranarray(matrix[:rows])), alone)
-
-
-def test_the_linear_design_standardises_flags_and_spreads_levels() -> None:
-    matrix = a_matrix(2000)
-    design = LinearDesign.fit(matrix, CATEGORICAL)
-    numbers = len(design.number)
-    made = design.transform(matrix)
-    assert design.number.tolist() == [0, 1]
-    assert design.flag.tolist() == [0, 1, 2, 3]
-    assert design.level_of.tolist() == [2] * 5
-    np.testing.assert_allclose(made.mean(axis=0), design.means, atol=1e-12)
-    assert np.abs(made[:, :numbers]).max() < 8
-    assert set(np.unique(made[:, numbers:])) == {0.0, 1.0}
-    assert design.transform(matrix, np.float32).dtype == np.float32
-
-
-def test_nearly_constant_numbers_keep_their_ends() -> None:
-    column = np.zeros((1000, 1))
-    column[3] = 1.0
-    assert LinearDesign.fit(column, (False,)).transform(column)[3, 0] > 1
 
 
 def test_linear_values_stay_within_their_limits() -> None:

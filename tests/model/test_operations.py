@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenure.model.operations import CALENDAR_PARTS, Calendar, Category, Difference, Frequency, Number, TextShape
-from tenure.model.text import BUCKETS, TopicModel, terms_of
+from tenure.model.calendar import CALENDAR_PARTS
+from tenure.model.operations import (
+    HASHED_LEVELS,
+    Calendar,
+    Category,
+    Difference,
+    Frequency,
+    Number,
+    TargetMean,
+    TextShape,
+)
+from tenure.model.text import BUCKETS, PARTS_FROM, TopicModel, terms_of
 
 
 @given(st.datetimes(min_value=datetime.fromisoformat("1600-01-01"), max_value=datetime.fromisoformat("2400-01-01")))
@@ -69,25 +79,51 @@ def test_the_shape_of_a_text_is_length_words_and_shares() -> None:
 
 def test_terms_are_the_same_in_every_process() -> None:
     text = "The quick brown Fox, 42 jumps; naïve 東京"
-    code = f"from tenure.model.text import terms_of; print(terms_of({text!r}).sum(), len(terms_of({text!r})))"
+    code = f"from tenure.model.text import terms_of; print(*map(sum, terms_of({text!r})))"
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}
     )
-    assert told.stdout.split() == [str(terms_of(text).sum()), str(len(terms_of(text)))]
+    assert told.stdout.split() == [str(part.sum()) for part in terms_of(text)]
 
 
 @given(st.text())
 def test_every_term_falls_into_a_bucket(text: str) -> None:
-    buckets = terms_of(text)
+    buckets, counts = terms_of(text)
+    assert (counts > 0).all()
     assert buckets.size == 0 or (buckets.min() >= 0 and buckets.max() < BUCKETS)
 
 
 def test_a_text_without_known_terms_folds_to_zeros() -> None:
-    kept = np.unique(terms_of("hello world")).astype(np.int32)
+    kept = terms_of("hello world")[0].astype(np.int32)
     model = TopicModel(kept, np.ones(len(kept)), np.ones((len(kept), 3), dtype=np.float32))
-    assert model.fold("").tolist() == [0, 0, 0]
-    assert model.fold("!!").tolist() == [0, 0, 0]
-    assert np.linalg.norm(model.weights("hello world")[1]) == pytest.approx(1.0)
+    assert model.fold(terms_of("")).tolist() == [0, 0, 0]
+    assert model.fold(terms_of("!!")).tolist() == [0, 0, 0]
+
+
+def test_words_weigh_one_together_and_parts_one_half() -> None:
+    buckets = terms_of("hello hello world")[0].astype(np.int32)
+    model = TopicModel(buckets, np.ones(len(buckets)), np.ones((len(buckets), 1), dtype=np.float32))
+    found, weight = model.weights(terms_of("hello world, world"))
+    parts = model.buckets[found] >= PARTS_FROM
+    assert np.linalg.norm(weight[~parts]) == pytest.approx(1.0)
+    assert np.linalg.norm(weight[parts]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("levels", [("a", "b"), ()])
+def test_target_means_are_looked_up_and_missing_where_there_is_no_level(levels: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    means = rng.random(((len(levels) or HASHED_LEVELS) + 1, 2))
+    operation = TargetMean("user", levels, means)
+    frame = pl.DataFrame({"user": ["b", "a", "new", None]})
+    table = operation.encode(frame)
+    assert operation.names == ("user (mean target 1)", "user (mean target 2)")
+    assert np.isnan(table[3]).all()
+    if levels:
+        np.testing.assert_array_equal(table[:3], means[[1, 0, 2]])
+    for at, row in enumerate(frame.iter_rows(named=True)):
+        np.testing.assert_array_equal(operation.encode_one(row), table[at])
+    again = TargetMean.from_dict(operation.to_dict(), operation.arrays())
+    np.testing.assert_array_equal(again.encode(frame), table)
 
 
 def test_the_days_of_a_leap_year_have_their_own_place() -> None:

@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.errors import BundleError
+from tenure.model.calendar import CALENDAR_PARTS
 from tenure.model.operations import (
-    CALENDAR_PARTS,
+    HASHED_LEVELS,
     Calendar,
     Category,
     Difference,
     Frequency,
     Number,
+    TargetMean,
     TextShape,
     TextTopics,
 )
@@ -26,7 +28,7 @@ from tenure.model.text import TopicModel, terms_of
 
 
 def a_plan() -> ColumnPlan:
-    kept = np.unique(terms_of("good bad tea coffee terrible wonderful 12")).astype(np.int32)
+    kept = terms_of("good bad tea coffee terrible wonderful 12")[0].astype(np.int32)
     rng = np.random.default_rng(0)
     components = rng.normal(size=(len(kept), 4)).astype(np.float32)
     return ColumnPlan(
@@ -38,7 +40,9 @@ def a_plan() -> ColumnPlan:
             Calendar("seen", CALENDAR_PARTS),
             Difference("seen", "born"),
             TextShape("note"),
-            TextTopics("note", TopicModel(kept, rng.random(len(kept)), components)),
+            TextTopics("note", TopicModel(kept, rng.random(len(kept)), components), scores=2),
+            TargetMean("city", ("Bern", "Ghent"), rng.random((3, 2))),
+            TargetMean("plan", (), rng.random((HASHED_LEVELS + 1, 1))),
         ]
     )
 

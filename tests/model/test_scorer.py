@@ -15,6 +15,7 @@ from tenure.core.errors import SchemaChangedError
 from tenure.core.modelling import Task
 from tenure.model.bundle import WeightedMember
 from tenure.model.fitted import tempered
+from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.members.constant import ConstantMember
 from tenure.model.scorer import Scorer
 
@@ -68,6 +69,45 @@ def test_intervals_surround_values_by_the_stored_offsets(tiny_world: World) -> N
     without = Scorer(replace(world.model, interval=None)).score(world.frame)
     assert without.low is None
     assert without.to_frame(world.model, version="v1").columns == ["prediction", "version"]
+
+
+SURE = ProbabilityInterval((0.3, 0.6), (0.1, 0.35, 0.7), (0.25, 0.55, 0.9))
+
+
+def test_intervals_follow_the_value(tiny_world: World) -> None:
+    world = tiny_world(Task.REGRESSION)
+    values = Scorer(world.model).raw(world.frame)
+    edge = float(np.median(values))
+    model = replace(world.model, interval=ValueInterval((edge,), (-1.0, -5.0), (2.0, 7.0)))
+    scored = Scorer(model).score(world.frame)
+    assert scored.low is not None
+    assert scored.high is not None
+    np.testing.assert_array_equal(scored.low, np.where(values < edge, values - 1, values - 5))
+    np.testing.assert_array_equal(scored.high, np.where(values < edge, values + 2, values + 7))
+    for at, row in enumerate(world.frame.head(30).iter_rows(named=True)):
+        one = Scorer(model).score_row(row)
+        assert (one.low, one.high) == (scored.low[at], scored.high[at])
+
+
+def test_a_probability_says_how_sure_it_is(tiny_world: World) -> None:
+    world = tiny_world(Task.BINARY)
+    curve = ProbabilityCurve((0.0, 0.5, 1.0), (0.05, 0.3, 0.9))
+    model = replace(world.model, probability_interval=SURE, curve=curve)
+    scored = Scorer(model).score(world.frame)
+    plain = Scorer(world.model).raw(world.frame)
+    assert scored.probabilities is not None
+    assert scored.low is not None
+    assert scored.high is not None
+    stated = scored.probabilities[:, 1]
+    np.testing.assert_allclose(stated, np.interp(plain[:, 1], curve.at, curve.value))
+    assert ((scored.low <= stated) & (stated <= scored.high)).all()
+    assert scored.to_frame(model, version="v1").columns == [
+        "prediction", "probability", "probability_low", "probability_high", "version",
+    ]  # fmt: skip
+    for at, row in enumerate(world.frame.head(30).iter_rows(named=True)):
+        one = Scorer(model).score_row(row)
+        assert (one.low, one.high) == (scored.low[at], scored.high[at])
+        np.testing.assert_array_equal(one.probabilities[0], scored.probabilities[at])  # type: ignore[index]
 
 
 def test_missing_columns_are_named_with_a_near_miss(tiny_world: World) -> None:

@@ -17,7 +17,7 @@ from tenure.core.lifecycle import Alias, AliasMove, Comparison, GateDecision, Ou
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Candidate, Importance, Leaderboard, Scheme, Score, Task, ValidationPlan
 from tenure.core.ports import Context
-from tenure.core.uncertainty import score_with_interval
+from tenure.core.uncertainty import measured_on, score_with_interval
 
 AT = "2026-01-01T09:30:00+00:00"
 
@@ -123,6 +123,7 @@ def walk_on(
         calibration="temperature", calibration_reason="cross-fitted log-loss falls by 0.002",
         budget_seconds=60.0, seconds=38.2, stopped_because="budget used", clean=table,
         made_from=(snapshot.digest, quality.digest, plan.digest),
+        expected=measured_on(score, frame.height // 3), expected_says="Members answer together.",
     )  # fmt: skip
     robustness = _robustness(board, features, outcome)
     decision, release = decided(board, robustness, outcome, against)

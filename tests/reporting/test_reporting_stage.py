@@ -28,6 +28,12 @@ def test_every_run_gets_a_page_and_a_card(any_run: Written) -> None:
     assert len(any_run.page.encode()) < 1_500_000
 
 
+def test_the_page_says_what_to_expect_on_new_rows_and_why(any_run: Written) -> None:
+    words = read_page(any_run.page).words()
+    assert "Expected on new rows" in words
+    assert "Members answer together." in words
+
+
 def test_equal_records_give_equal_bytes(written: Callable[[str], Written]) -> None:
     run = written("churn")
     assert write_dossier(run.ctx, *run.walk.records) == run.dossier

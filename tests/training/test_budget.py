@@ -35,7 +35,7 @@ def test_the_last_forward_fold_only_reports() -> None:
     assert [len(fold.train) for fold in course.choosing] == [25, 50]
     assert course.reporting is not None
     assert course.reporting.valid.min() == 75
-    assert course.closing_work == 75 + 100
+    assert course.closing_work == 100
 
 
 def test_a_single_forward_fold_gets_a_fold_to_choose_by() -> None:

@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 
 from tenure.core.data import Column, Kind, Role, Schema
+from tenure.core.modelling import Task
 from tenure.model.operations import Calendar, Category, Difference, Frequency, TextShape, TextTopics
 from tenure.model.plan import ColumnPlan
-from tenure.training.features.fit import MOST_CODES, fit_plan
+from tenure.training.features.crossfit import Outcomes
+from tenure.training.features.fit import MOST_CODES, fit_encoding
 
 
 def schema_of(frame: pl.DataFrame, kinds: dict[str, Kind], **roles: Role) -> Schema:
@@ -23,7 +25,8 @@ def schema_of(frame: pl.DataFrame, kinds: dict[str, Kind], **roles: Role) -> Sch
 
 
 def fitted(frame: pl.DataFrame, kinds: dict[str, Kind], *, dropped: tuple[str, ...] = (), **roles: Role) -> ColumnPlan:
-    return fit_plan(frame, schema_of(frame, kinds, **roles), rng=np.random.default_rng(0), dropped=dropped)
+    schema = schema_of(frame, kinds, **roles)
+    return fit_encoding(frame, schema, rng=np.random.default_rng(0), dropped=dropped).plan
 
 
 def days(start: str, count: int) -> list[datetime]:
@@ -158,3 +161,17 @@ def test_real_rows_encode_like_their_table(
         np.testing.assert_array_equal(plan.encode_row(row), matrix[at])
         sent = {k: v.isoformat() if isinstance(v, date) else v for k, v in row.items()}
         np.testing.assert_array_equal(plan.encode_row(sent), matrix[at])
+
+
+def test_very_many_levels_have_target_means_where_there_is_a_target() -> None:
+    users = np.random.default_rng(0).integers(0, MOST_CODES + 500, 8000)
+    frame = pl.DataFrame({"user": [f"u{user}" for user in users], "x": np.arange(8000.0)})
+    schema = schema_of(frame, {"user": Kind.CATEGORICAL, "x": Kind.NUMERIC})
+    rng = np.random.default_rng(0)
+    made = Outcomes.of(Task.BINARY, 2, (users % 2).astype(np.int64), rng=rng)
+    encoding = fit_encoding(frame, schema, rng=rng, outcomes=made)
+    assert encoding.plan.names == ("user (log count)", "user (mean target)", "x")
+    served = encoding.plan.encode(frame)
+    np.testing.assert_array_equal(encoding.matrix[:, [0, 2]], served[:, [0, 2]])
+    assert np.corrcoef(encoding.matrix[:, 1], users % 2)[0, 1] > 0.8
+    assert not np.array_equal(encoding.matrix[:, 1], served[:, 1])

@@ -14,7 +14,8 @@ from tenure.core.ports import Deadline, Fitted, Problem, Silent
 from tenure.model.members.constant import ConstantMember
 from tenure.training.budget import Budget, Course
 from tenure.training.families.baseline import BaselineFamily
-from tenure.training.race import Entrant, Fit, Job, Race, Track
+from tenure.training.race import Race
+from tenure.training.track import Entrant, Fit, Job, Track
 
 
 class Guesser:

@@ -31,6 +31,7 @@ class Role(StrEnum):
     TIME = "time"
     GROUP = "group"
     KEY = "key"
+    WEIGHT = "weight"
     IGNORED = "ignored"
 
 
@@ -100,6 +101,11 @@ class Schema:
     def key(self) -> str | None:
         """Return the name of the column that identifies a row."""
         return self._single(Role.KEY)
+
+    @property
+    def weight(self) -> str | None:
+        """Return the name of the column that says how much each row counts."""
+        return self._single(Role.WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)

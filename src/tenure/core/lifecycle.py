@@ -135,7 +135,8 @@ class PredictionRecord:
     """What was said: one answered prediction.
 
     `at` is when it was answered, `event_at` when it was about (the row's own time, else `at`), both ISO 8601 UTC.
-    `probabilities` are in class order; `value`, `low`, `high` are for regression.
+    `probabilities` are in class order; `low` and `high` are between what the value lies (90 %), or
+    the probability of the positive class (binary).
     """
 
     id: str

@@ -32,13 +32,13 @@ class Metric:
     label: str
     greater_is_better: bool
     tasks: frozenset[Task]
-    function: Callable[[Targets, Floats], float]
+    function: Callable[[Targets, Floats, Floats | None], float]
     row_loss: Callable[[Targets, Floats], Floats] | None = None
     from_mean_loss: Callable[[float], float] | None = None
 
-    def __call__(self, target: Targets, predicted: Floats) -> float:
-        """Return the metric of predictions against targets."""
-        return self.function(target, predicted)
+    def __call__(self, target: Targets, predicted: Floats, *, weight: Floats | None = None) -> float:
+        """Return the metric of predictions against targets; `weight` (n,) is how much each row counts."""
+        return self.function(target, predicted, weight)
 
     def gain(self, new: float, old: float) -> float:
         """Return new minus old, turned so that positive is better."""
@@ -50,9 +50,11 @@ def positive(predicted: Floats) -> Floats:
     return predicted[:, -1] if predicted.ndim == 2 else predicted
 
 
-def auc(is_positive: NDArray[Any], score: Floats) -> float:
+def auc(is_positive: NDArray[Any], score: Floats, *, weight: Floats | None = None) -> float:
     """Return the area under the ROC curve by mid-ranks; NaN where one class is missing."""
     truth = np.asarray(is_positive).astype(bool)
+    if weight is not None:
+        return _weighted_auc(truth, score, weight)
     n_pos, n_neg = int(truth.sum()), int((~truth).sum())
     if n_pos == 0 or n_neg == 0:
         return float("nan")
@@ -62,23 +64,32 @@ def auc(is_positive: NDArray[Any], score: Floats) -> float:
     return (rank_sum - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
 
-def _auc_metric(target: Targets, predicted: Floats) -> float:
+def _weighted_auc(truth: NDArray[np.bool_], score: Floats, weight: Floats) -> float:
+    """Return the share of the weight of pairs in which the positive row stands higher; ties count half."""
+    _, inverse = np.unique(score, return_inverse=True)
+    positives, negatives = (np.bincount(inverse, weights=weight * part) for part in (truth, ~truth))
+    pairs = float(positives.sum() * negatives.sum())
+    below = np.cumsum(negatives) - negatives / 2
+    return float((positives * below).sum()) / pairs if pairs > 0 else float("nan")
+
+
+def _auc_metric(target: Targets, predicted: Floats, weight: Floats | None) -> float:
     if predicted.ndim == 1 or predicted.shape[1] == 2:
-        return auc(target == 1, positive(predicted))
-    each = [auc(target == c, predicted[:, c]) for c in range(predicted.shape[1])]
+        return auc(target == 1, positive(predicted), weight=weight)
+    each = [auc(target == c, predicted[:, c], weight=weight) for c in range(predicted.shape[1])]
     return float(np.nanmean(each)) if not np.all(np.isnan(each)) else float("nan")
 
 
-def average_precision(is_positive: NDArray[Any], score: Floats) -> float:
+def average_precision(is_positive: NDArray[Any], score: Floats, *, weight: Floats | None = None) -> float:
     """Return the area under the precision-recall curve, as a step function; ties are taken together."""
-    truth = np.asarray(is_positive).astype(float)
+    counts = np.ones(len(score)) if weight is None else weight
+    truth = np.asarray(is_positive).astype(float) * counts
     total = truth.sum()
     if total == 0:
         return float("nan")
     order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(truth[order])
     last_of_tie = np.append(np.diff(score[order]) != 0, True)
-    hits, seen = hits[last_of_tie], (np.arange(truth.size) + 1)[last_of_tie]
+    hits, seen = np.cumsum(truth[order])[last_of_tie], np.cumsum(counts[order])[last_of_tie]
     return float(np.sum(np.diff(np.append(0.0, hits / total)) * hits / seen))
 
 
@@ -111,21 +122,29 @@ def _absolutes(target: Targets, predicted: Floats) -> Floats:
     return absolutes
 
 
-def _r2(target: Targets, predicted: Floats) -> float:
-    spread = float(np.square(target - np.mean(target)).sum())
-    return 1.0 - float(_squares(target, predicted).sum()) / spread if spread > 0 else float("nan")
+def _r2(target: Targets, predicted: Floats, weight: Floats | None) -> float:
+    mean = np.average(target, weights=weight)
+    spread = float(np.average(np.square(target - mean), weights=weight))
+    return 1.0 - float(np.average(_squares(target, predicted), weights=weight)) / spread if spread > 0 else float("nan")
 
 
-def _balanced_accuracy(target: Targets, predicted: Floats) -> float:
+def _balanced_accuracy(target: Targets, predicted: Floats, weight: Floats | None) -> float:
+    right = np.argmax(predicted, axis=1) == target
+    counts = np.ones(len(target)) if weight is None else weight
+    each = [np.average(right[at], weights=counts[at]) for at in (target == c for c in np.unique(target[counts > 0]))]
+    return float(np.mean(each))
+
+
+def _f1(target: Targets, predicted: Floats, weight: Floats | None) -> float:
     guess = np.argmax(predicted, axis=1)
-    return float(np.mean([np.mean(guess[target == c] == c) for c in np.unique(target)]))
-
-
-def _f1(target: Targets, predicted: Floats) -> float:
-    guess = np.argmax(predicted, axis=1)
-    hit = float(np.sum((guess == 1) & (target == 1)))
-    wrong = float(np.sum(guess != target))
+    counts = np.ones(len(target)) if weight is None else weight
+    hit = float(counts[(guess == 1) & (target == 1)].sum())
+    wrong = float(counts[guess != target].sum())
     return 2 * hit / (2 * hit + wrong) if hit + wrong > 0 else float("nan")
+
+
+def _average_precision_metric(target: Targets, predicted: Floats, weight: Floats | None) -> float:
+    return average_precision(target == 1, positive(predicted), weight=weight)
 
 
 _BINARY: Final = frozenset({Task.BINARY})
@@ -135,8 +154,8 @@ _VALUES: Final = frozenset({Task.REGRESSION})
 
 def _of_mean(
     loss: Callable[[Targets, Floats], Floats], turn: Callable[[float], float]
-) -> Callable[[Targets, Floats], float]:
-    return lambda target, predicted: turn(float(np.mean(loss(target, predicted))))
+) -> Callable[[Targets, Floats, Floats | None], float]:
+    return lambda target, predicted, weight: turn(float(np.average(loss(target, predicted), weights=weight)))
 
 
 def _same(mean: float) -> float:
@@ -167,13 +186,7 @@ METRICS: Final[dict[str, Metric]] = {
     metric.name: metric
     for metric in (
         Metric("roc_auc", "ranking quality (AUC)", True, _CLASSES, _auc_metric),
-        Metric(
-            "average_precision",
-            "precision over recall",
-            True,
-            _BINARY,
-            lambda target, predicted: average_precision(target == 1, positive(predicted)),
-        ),
+        Metric("average_precision", "precision over recall", True, _BINARY, _average_precision_metric),
         _by_rows("log_loss", "log-loss", log_losses, _CLASSES),
         _by_rows("brier", "Brier score", _brier, _CLASSES),
         _by_rows("accuracy", "share right", _errors, _CLASSES, _complement, greater_is_better=True),

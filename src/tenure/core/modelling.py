@@ -107,6 +107,8 @@ class Traits:
     handles_missing: bool = True
     handles_categories: bool = True
     deterministic: bool = True
+    seeded: bool = False
+    """Whether another seed gives another model, so that the mean of two is steadier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,10 @@ class Configuration:
     params: dict[str, Any] = field(default_factory=dict)
     rank: int = 100
     """Order in the race: lower first."""
+    like: str = ""
+    """The configuration that this one is a look at, or another seed of; what that one needs, this one needs."""
+    look: dict[str, Any] | None = None
+    """Parameters that make a much quicker fit, to look at first; None where there is no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,10 @@ class Leaderboard(Record):
     class order, calibrated) or `p_0` (the value): the ensemble's out-of-fold predictions.
     `baseline_oof` has the same form for the baseline candidate. `score` is the honest score of the ensemble,
     `naive_score` the best single candidate's own optimistic one, `baseline` the baseline's on the same rows.
+    `expected` is what new rows will show of the model that serves: `score` corrected for what the members of several
+    folds gain by answering together, with the interval for a measurement on a third as many rows as were learned from
+    (None in boards of older versions); `expected_says` is its reason in words.
+    `budget_seconds` is 0 where a number of trials was asked for instead.
     """
 
     task: str
@@ -188,3 +198,5 @@ class Leaderboard(Record):
     stopped_because: str = ""
     clean: str = ""
     made_from: tuple[str, ...] = ()
+    expected: Score | None = None
+    expected_says: str = ""

@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import sys
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -33,7 +33,7 @@ HOMES: Final[dict[str, str]] = {
 def plugin_names(kind: str, *, project: Path | None = None) -> tuple[str, ...]:
     """Return the names of all plug-ins of `kind`, sorted, without importing them."""
     found = {path.stem for path in _built_in_folder(kind).glob("*.py")}
-    found |= {point.name for point in entry_points(group=f"tenure.{kind}")}
+    found |= {point.name for point in _points(kind, tuple(sys.path))}
     if project is not None:
         found |= {path.stem for path in _own_folder(kind, project).glob("*.py")}
     return tuple(sorted(name for name in found if not name.startswith("_")))
@@ -53,10 +53,16 @@ def plugin(kind: str, name: str, *, project: Path | None = None) -> type[Any]:
     own = _own_folder(kind, project) / f"{name}.py" if project is not None else None
     if own is not None and own.exists():
         return _only_class(_module_at(own.resolve()))
-    for point in entry_points(group=f"tenure.{kind}", name=name):
+    for point in _points(kind, tuple(sys.path)).select(name=name):
         loaded: type[Any] = point.load()
         return loaded
     return _only_class(importlib.import_module(f"{HOMES[kind]}.{name}"))
+
+
+@cache
+def _points(kind: str, path: tuple[str, ...]) -> EntryPoints:
+    """Return a kind's entry points on an import path; going through all installed packages takes 30 ms each time."""
+    return entry_points(group=f"tenure.{kind}")
 
 
 def _built_in_folder(kind: str) -> Path:

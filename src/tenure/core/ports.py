@@ -67,6 +67,11 @@ class Deadline:
         self.at = timer() + seconds
 
     @property
+    def now(self) -> float:
+        """Return the timer's seconds."""
+        return self._timer()
+
+    @property
     def left(self) -> float:
         """Return the seconds left, never below zero."""
         return max(self.at - self._timer(), 0.0)

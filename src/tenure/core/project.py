@@ -92,6 +92,7 @@ class DataSection(Section):
     time: str | None = Field(None, description="When the prediction is made; rows are split in this order.")
     group: str | None = Field(None, description="Whose rows belong together.")
     key: str | None = Field(None, description="What identifies a row.")
+    weight: str | None = Field(None, description="How much each row counts in learning; 0 leaves it out.")
     outcome_delay: Duration = Field(
         0.0,
         json_schema_extra={"default": "0s"},
@@ -156,6 +157,39 @@ class ValidationSection(Section):
     folds: int = Field(5, ge=2, le=20, description="Blocks of rows.")
 
 
+class OwnSection(Section):
+    """`[[training.own]]`: a model of the owner's own, raced with ours."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="What it is called in the race.")
+    path: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+        description="Where the class or function is: module:name, installed or in the project folder.",
+    )
+    kind: Literal["estimator", "torch", "keras"] = Field(
+        "estimator", description="scikit-learn's methods, a torch.nn.Module or a keras.Model."
+    )
+    params: dict[str, Any] = Field(default_factory=dict, description="What the class or function is called with.")
+    input: Literal["numbers", "encoded"] = Field(
+        "numbers", description="'numbers' has no gaps and one column a level; 'encoded' has NaN and category codes."
+    )
+    trust: list[str] = Field(
+        default_factory=list, description="Types and code that reading the stored model may run, as module.name."
+    )
+    learning_rate: float = Field(0.001, gt=0, description="Of a network.")
+    epochs: int = Field(100, ge=1, description="Of a network, at most.")
+
+    @model_validator(mode="after")
+    def _code_that_runs_is_trusted(self) -> OwnSection:
+        """A stored network is arrays; only the owner's code makes layers of them again, wherever it is served."""
+        code = self.path.replace(":", ".")
+        if self.kind != "estimator" and code not in self.trust:
+            raise ValueError(
+                f"reading a stored {self.kind} model runs the code of {code}; "
+                f'if you trust it, write in its section: trust = ["{code}"]'
+            )
+        return self
+
+
 class TrainingSection(Section):
     """`[training]`: what may be tried and how long a run may take."""
 
@@ -166,7 +200,20 @@ class TrainingSection(Section):
         description="Wall clock of a whole run; learning takes 70 % of it.",
     )
     families: list[str] | None = Field(None, description="Left out: every family that is installed.")
+    trials: int | None = Field(
+        None,
+        ge=1,
+        description="How many configurations to try, whatever time they take: the same seed then gives the same model.",
+    )
     seed: int = Field(0, ge=0, description="Start of all randomness.")
+    own: list[OwnSection] = Field(default_factory=list, description="Models of your own, raced with ours.")
+
+    @model_validator(mode="after")
+    def _own_names_differ(self) -> TrainingSection:
+        names = [model.name for model in self.own]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two of [[training.own]] share a name: {', '.join(sorted(names))}")
+        return self
 
 
 class RobustnessSection(Section):
@@ -323,6 +370,8 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the section at `path` knows; below data.columns every name leads to a ColumnSpec."""
     if path[:2] == ("data", "columns"):
         return sorted(ColumnSpec.model_fields)
+    if path[:2] == ("training", "own"):
+        return sorted(OwnSection.model_fields)
     model: type[BaseModel] = Project
     for part in path:
         annotation = model.model_fields[str(part)].annotation

@@ -8,6 +8,7 @@ Everything else: bootstrap over rows or clusters.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -40,27 +41,39 @@ def clusters_of(table: pl.DataFrame, *, group: str | None, time: str | None) -> 
 
 
 def score_with_interval(
-    metric: Metric, target: Targets, predicted: Floats, *, clusters: Clusters | None = None, seed: int = 0
+    metric: Metric,
+    target: Targets,
+    predicted: Floats,
+    *,
+    clusters: Clusters | None = None,
+    weight: Floats | None = None,
+    seed: int = 0,
 ) -> Score:
     """Return the metric with its 95 % interval.
 
     `clusters` (int64, one value a row) keeps rows that belong together on one side of every resample: groups, or
-    stretches of time.
+    stretches of time. `weight` (n,) is how much each row counts.
     """
-    value = metric(target, predicted)
+    value = metric(target, predicted, weight=weight)
     rows = len(target)
     if metric.row_loss is not None and metric.from_mean_loss is not None:
         losses = metric.row_loss(target, predicted)
-        mean, error = _mean_and_error(losses, clusters)
+        mean, error = _mean_and_error(losses, clusters, weight)
         ends = (
             metric.from_mean_loss(max(mean - _Z95 * error, 0.0)),
             metric.from_mean_loss(mean + _Z95 * error),
         )
         return Score(metric.name, value, min(ends), max(ends), rows)
-    if metric.name == "roc_auc" and clusters is None and (predicted.ndim == 1 or predicted.shape[1] == 2):
+    is_ranking = metric.name == "roc_auc" and (predicted.ndim == 1 or predicted.shape[1] == 2)
+    if is_ranking and clusters is None and weight is None:
         error = float(np.sqrt(_delong(target == 1, positive(predicted)[None, :])[0, 0]))
         return Score(metric.name, value, max(value - _Z95 * error, 0.0), min(value + _Z95 * error, 1.0), rows)
-    error = _bootstrap_error(lambda at: metric(target[at], predicted[at]), rows, clusters, seed)
+    error = _bootstrap_error(
+        lambda at: metric(target[at], predicted[at], weight=None if weight is None else weight[at]),
+        rows,
+        clusters,
+        seed,
+    )
     return Score(metric.name, value, value - _Z95 * error, value + _Z95 * error, rows)
 
 
@@ -94,6 +107,16 @@ def paired_gain(
     return gain, gain - _Z95 * error, gain + _Z95 * error
 
 
+def measured_on(score: Score, rows: int) -> Score:
+    """Return the score with the interval in which its value lies, 95 % sure, when it is measured on `rows` new rows.
+
+    Both measurements err: the new one by the square root of rows over new rows as much as the old one.
+    """
+    wider = float(np.sqrt(1.0 + score.rows / max(rows, 1)))
+    low, high = (score.value + wider * (end - score.value) for end in (score.low, score.high))
+    return replace(score, low=low, high=high)
+
+
 def _slope(turn: Callable[[float], float], mean: float) -> float:
     """Return how fast the metric moves with the mean loss (central difference), for the delta method."""
     step = 1e-6 * abs(mean) or 1e-12
@@ -106,15 +129,17 @@ def mean_with_interval(values: Floats, *, clusters: Clusters | None = None) -> t
     return mean, mean - _Z95 * error, mean + _Z95 * error
 
 
-def _mean_and_error(values: Floats, clusters: Clusters | None) -> tuple[float, float]:
+def _mean_and_error(values: Floats, clusters: Clusters | None, weight: Floats | None = None) -> tuple[float, float]:
+    """Return the (weighted) mean and its standard error, by the linear form of a ratio where rows have weights."""
     n = len(values)
-    mean = float(np.mean(values)) if n else float("nan")
+    mean = float(np.average(values, weights=weight)) if n else float("nan")
     if n < 2:
         return mean, float("inf")
-    if clusters is None:
+    if clusters is None and weight is None:
         return mean, float(np.std(values, ddof=1) / np.sqrt(n))
-    _, code = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(code, weights=values - mean)
+    pulls = values - mean if weight is None else (values - mean) * (weight / weight.mean())
+    _, code = np.unique(np.arange(n) if clusters is None else clusters, return_inverse=True)
+    sums = np.bincount(code, weights=pulls)
     g = len(sums)
     if g < 2:
         return mean, float("inf")

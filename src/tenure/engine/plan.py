@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -130,17 +130,23 @@ _ROOT: Final = Path(tenure.__file__).resolve().parent
 @cache
 def code_digest() -> str:
     """Return the identity of this installation's own code: a change of code is a change of result."""
-    return _digest_of_files(_ROOT, tenure.__version__.encode())
+    return _digest_of_files(_ROOT, _ROOT.rglob("*"), tenure.__version__.encode())
 
 
-def plugins_digest(folder: Path) -> str:
-    """Return the identity of the project's own plug-ins."""
-    return _digest_of_files(folder / "plugins", b"")
+def plugins_digest(context: Context) -> str:
+    """Return the identity of the project's own code: its plug-ins, and what `[[training.own]]` may import of it.
+
+    A module there may import its neighbours, so all modules beside the project file count.
+    """
+    folder, own = context.folder, context.project.training.own
+    packages = {model.path.partition(":")[0].partition(".")[0] for model in own}
+    files = [*(folder / "plugins").rglob("*"), *(path for name in packages for path in (folder / name).rglob("*"))]
+    return _digest_of_files(folder, [*files, *folder.glob("*.py")] if own else files, b"")
 
 
-def _digest_of_files(root: Path, seed: bytes) -> str:
+def _digest_of_files(root: Path, files: Iterable[Path], seed: bytes) -> str:
     seen = hashlib.sha256(seed)
-    for path in sorted(p for p in root.rglob("*") if p.suffix in _CODE):
+    for path in sorted({path for path in files if path.suffix in _CODE}):
         seen.update(path.relative_to(root).as_posix().encode())
         seen.update(path.read_bytes())
     return seen.hexdigest()
@@ -183,5 +189,5 @@ def stage_key(stage: Stage, project: Project, inputs: Sequence[str], salt: Mappi
 def walk_key(context: Context, snapshot: Snapshot) -> str:
     """Return the identity of a whole walk: these rows under this wish by this code."""
     sections = sorted({section for stage in LIFECYCLE for section in stage.sections})
-    code = code_digest() + plugins_digest(context.folder)
+    code = code_digest() + plugins_digest(context)
     return digest_of({"snapshot": snapshot.digest, "project": context.project.digest(*sections), "code": code})

@@ -39,7 +39,7 @@ def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]
         salt = stage_salt(
             stage,
             source=source or run_id,
-            plugins=plugins_digest(context.folder),
+            plugins=plugins_digest(context),
             incumbent=workspace.incumbent() if cut_off is None else incumbent_of(cut_off),
             run_id=run_id,
             fresh=fresh if cut_off is None else cut_off.data["fresh"],

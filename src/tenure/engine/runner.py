@@ -188,7 +188,7 @@ def _stage_record(
     """Return the record of one stage: an earlier one with the same key, or a new one, kept in one transaction."""
     context, ledger = workspace.context, workspace.ledger
     inputs = [walk.records[name].digest for name in stage.needs]
-    plugins = plugins_digest(context.folder)
+    plugins = plugins_digest(context)
 
     def key_of(source: str | None) -> str:
         salt = stage_salt(

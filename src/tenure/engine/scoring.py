@@ -70,12 +70,12 @@ def prediction_records(
 
 
 def _said(scored: Scored, at: int) -> tuple[str | float, tuple[float, ...], float | None, float | None]:
-    if scored.labels is not None and scored.probabilities is not None:
-        return scored.labels[at], tuple(float(p) for p in scored.probabilities[at]), None, None
-    if scored.values is None:
-        raise TypeError("a score holds neither labels nor values")
     low = None if scored.low is None else float(scored.low[at])
     high = None if scored.high is None else float(scored.high[at])
+    if scored.labels is not None and scored.probabilities is not None:
+        return scored.labels[at], tuple(float(p) for p in scored.probabilities[at]), low, high
+    if scored.values is None:
+        raise TypeError("a score holds neither labels nor values")
     return float(scored.values[at]), (), low, high
 
 

@@ -13,6 +13,7 @@ from tenure.core.errors import ArtifactError, BundleError, NoChampionError
 from tenure.core.lifecycle import Alias, Incumbent, ModelVersion
 from tenure.core.ports import Context, Log, Silent
 from tenure.core.project import Project, load_project, with_secrets
+from tenure.model.own.code import look_in
 from tenure.model.scorer import Scorer
 from tenure.state.artifacts import LocalArtifacts
 from tenure.state.database import Database, open_database
@@ -106,6 +107,7 @@ def open_workspace(
     """
     folder = folder.resolve()
     project = load_project(folder)
+    look_in(folder)  # a stored model of the owner's own may need a module from there
     if budget_seconds is not None:
         project = project.model_copy(
             update={"training": project.training.model_copy(update={"budget": budget_seconds})}

@@ -35,12 +35,13 @@ class Declared:
     time: str | None = None
     group: str | None = None
     key: str | None = None
+    weight: str | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: DataSection) -> Self:
         """Take what the project file says."""
-        return cls(data.target, data.time, data.group, data.key, data.columns)
+        return cls(data.target, data.time, data.group, data.key, data.weight, data.columns)
 
     def roles(self) -> dict[str, Role]:
         """Return the role of each column that has one by declaration.
@@ -53,6 +54,7 @@ class Declared:
             (self.time, Role.TIME),
             (self.group, Role.GROUP),
             (self.key, Role.KEY),
+            (self.weight, Role.WEIGHT),
         )
         found: dict[str, Role] = {}
         for name, role in named:

@@ -27,13 +27,16 @@ from tenure.core.modelling import Task
 from tenure.core.plugins import plugin
 from tenure.core.records import canonical, plain
 from tenure.model.fitted import FittedModel, WeightedMember
+from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.plan import ColumnPlan
 from tenure.model.values import number_of, text_of
 
 __all__ = ["FittedModel", "WeightedMember", "check_rows", "read_bundle", "write_bundle"]
 
 FORMAT: Final = "tenure-bundle"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+_OLDEST_VERSION: Final = 1
+"""Version 1 held one pair for the interval of a value, and neither curve nor interval of a probability."""
 _MANIFEST: Final = "MANIFEST.json"
 _STORED_ROWS: Final = 100
 _TOLERANCE: Final = 1e-9
@@ -52,6 +55,8 @@ _PLAIN: Final = (
     "metric",
     "key",
     "time",
+    "probability_interval",
+    "curve",
 )
 
 
@@ -76,9 +81,9 @@ def read_bundle(folder: Path) -> FittedModel:
     Raises:
         BundleError: a file is missing, added, changed, of another format, or does not fit the others.
     """
-    _check_manifest(folder)
+    version = _check_manifest(folder)
     try:
-        return _model(folder)
+        return _model(folder, version)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise BundleError(
             f"The files of the model do not fit together: {error}.", where=str(folder), hint=_HINT
@@ -116,8 +121,10 @@ def _about(model: FittedModel, folder: Path) -> dict[str, Any]:
     return {name: plain(getattr(model, name)) for name in _PLAIN} | {"members": members}
 
 
-def _model(folder: Path) -> FittedModel:
+def _model(folder: Path, version: int) -> FittedModel:
     about = _read(folder / "bundle.json")
+    if ("curve" in about) != (version > _OLDEST_VERSION):
+        raise ValueError(f"bundle.json is not of format {version}")
     arrays = {path.stem.removeprefix("plan-"): np.load(path, allow_pickle=False) for path in folder.glob("plan-*.npy")}
     members = tuple(
         WeightedMember(
@@ -125,7 +132,7 @@ def _model(folder: Path) -> FittedModel:
         )
         for part in about["members"]
     )
-    interval = about["interval"]
+    interval, sure, curve = (about.get(name) for name in ("interval", "probability_interval", "curve"))
     return FittedModel(
         task=Task(about["task"]),
         classes=tuple(about["classes"]),
@@ -137,10 +144,12 @@ def _model(folder: Path) -> FittedModel:
         temperature=float(about["temperature"]),
         threshold=about["threshold"],
         threshold_reason=about["threshold_reason"],
-        interval=(float(interval[0]), float(interval[1])) if interval else None,
+        interval=ValueInterval.from_data(interval) if interval else None,
         metric=about["metric"],
         key=about["key"],
         time=about["time"],
+        probability_interval=ProbabilityInterval.from_data(sure) if sure else None,
+        curve=ProbabilityCurve.from_data(curve) if curve else None,
     )
 
 
@@ -172,7 +181,8 @@ def _digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def _check_manifest(folder: Path) -> None:
+def _check_manifest(folder: Path) -> int:
+    """Return the format version, after comparing every file with the manifest."""
     manifest = _manifest(folder)
     expected: dict[str, str] = manifest["files"]
     found = _digests(folder)
@@ -183,6 +193,7 @@ def _check_manifest(folder: Path) -> None:
             raise BundleError(
                 f"The stored model is damaged: the file {names[0]} is {what}.", where=str(folder / names[0]), hint=_HINT
             )
+    return int(manifest["format_version"])
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -203,9 +214,13 @@ def _manifest(folder: Path) -> dict[str, Any]:
             hint="Install a newer version of tenure.",
         )
     whole = isinstance(manifest, dict) and manifest.keys() == {"format", "format_version", "files"}
-    if not whole or canonical(manifest) != content or manifest["format"] != FORMAT or version != FORMAT_VERSION:
+    if not whole or canonical(manifest) != content or manifest["format"] != FORMAT or not _is_readable(version):
         raise BundleError("The manifest of the model is damaged.", where=str(path), hint=_HINT)
     return dict(manifest)
+
+
+def _is_readable(version: object) -> bool:
+    return isinstance(version, int) and not isinstance(version, bool) and _OLDEST_VERSION <= version <= FORMAT_VERSION
 
 
 def _write(path: Path, content: object) -> None:

@@ -14,6 +14,7 @@ from tenure.core.data import Schema
 from tenure.core.modelling import Floats, Task
 from tenure.core.ports import Member
 from tenure.model.dates import DateColumns
+from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.plan import ColumnPlan
 
 
@@ -31,8 +32,9 @@ class FittedModel:
     """Everything that predicting, explaining and serving need.
 
     The weights of `members` sum to 1. `temperature` divides the log-probabilities (1 for none). `threshold` is the
-    probability from which a binary answer is the positive (last) class, None for 0.5. `interval` is what to add to a
-    value for the ends of its 90 % interval.
+    probability from which a binary answer is the positive (last) class, None for 0.5. `interval` gives the 90 %
+    interval of a value, `probability_interval` how sure a binary probability is; `curve` corrects binary probabilities
+    after the temperature. None of the three need be there.
     """
 
     task: Task
@@ -45,10 +47,12 @@ class FittedModel:
     temperature: float = 1.0
     threshold: float | None = None
     threshold_reason: str = ""
-    interval: tuple[float, float] | None = None
+    interval: ValueInterval | None = None
     metric: str = ""
     key: str | None = None
     time: str | None = None
+    probability_interval: ProbabilityInterval | None = None
+    curve: ProbabilityCurve | None = None
 
     @cached_property
     def dates(self) -> DateColumns:
@@ -61,11 +65,17 @@ class FittedModel:
         answer = first.weight * first.member.predict(matrix)
         for other in others:
             answer += other.weight * other.member.predict(matrix)
-        return tempered(answer, self.temperature) if self.task.is_classification else answer
+        return calibrated(answer, self.temperature, self.curve) if self.task.is_classification else answer
 
     def predict_row(self, row: Mapping[str, Any]) -> Floats:
         """Return the same for one row of raw values, without a data frame: (1, k) or (1,)."""
         return self.predict(self.plan.encode_row(row)[None, :])
+
+
+def calibrated(probabilities: Floats, temperature: float, curve: ProbabilityCurve | None) -> Floats:
+    """Return probabilities (n, k) corrected by a temperature (1 for none) and then by a curve, where there is one."""
+    warmed = tempered(probabilities, temperature)
+    return warmed if curve is None else curve(warmed)
 
 
 def tempered(probabilities: Floats, temperature: float) -> Floats:

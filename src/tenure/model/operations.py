@@ -7,6 +7,7 @@ equal bit for bit, because both read values through `model.values` and share the
 from __future__ import annotations
 
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,9 +18,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tenure.core.modelling import Floats
+from tenure.core.modelling import Floats, Indices
 from tenure.core.records import plain
-from tenure.model.text import TopicModel
+from tenure.model.calendar import calendar_of
+from tenure.model.text import TopicModel, terms_of
 from tenure.model.values import (
     NO_MOMENT,
     mapped,
@@ -35,7 +37,6 @@ Arrays = dict[str, NDArray[Any]]
 Row = Mapping[str, Any]
 _NAN: Final = float("nan")
 _DAY: Final = 86_400_000_000
-_MINUTE: Final = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -163,41 +164,6 @@ class Frequency(Operation):
         return (self._log_count(text_of(row.get(self.source))),)
 
 
-_SEASON: Final = tuple(2 * math.pi * day / 365.25 for day in range(367))
-_SEASON_SIN: Final = np.array([math.sin(angle) for angle in _SEASON])
-_SEASON_COS: Final = np.array([math.cos(angle) for angle in _SEASON])
-
-
-def _calendar(moment: Any) -> dict[str, Any]:
-    """Return the calendar parts of microseconds since 1970: an int, or an int64 array.
-
-    Days to civil dates in whole numbers only, after Hinnant, "chrono-compatible low-level date algorithms".
-    """
-    days, minute = moment // _DAY, moment % _DAY // _MINUTE
-    shifted = days + 719_468
-    era = shifted // 146_097
-    of_era = shifted - era * 146_097
-    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    march = (5 * of_year + 2) // 153
-    month = march + 3 - 12 * (march >= 10)
-    before = year + era * 400 + (month <= 2) - 1
-    new_year = 365 * before + before // 4 - before // 100 + before // 400 - 719_162
-    season = days - new_year
-    return {
-        "month": month,
-        "day": of_year - (153 * march + 2) // 5 + 1,
-        "weekday": (days + 3) % 7,
-        "hour": minute // 60,
-        "minute": minute,
-        "season_sin": _SEASON_SIN[season],
-        "season_cos": _SEASON_COS[season],
-    }
-
-
-CALENDAR_PARTS: Final = ("month", "day", "weekday", "hour", "minute", "season_sin", "season_cos")
-
-
 @dataclass(frozen=True)
 class Calendar(Operation):
     """Parts of a date or time (UTC): month, day, weekday (Monday 0), hour, minute of the day, place in the year."""
@@ -214,7 +180,7 @@ class Calendar(Operation):
         """Return (n, parts) float64."""
         moments = moments_of(frame[self.source])
         missing = moments == NO_MOMENT
-        found = _calendar(np.where(missing, 0, moments))
+        found = calendar_of(np.where(missing, 0, moments))
         matrix = np.column_stack([found[part].astype(np.float64) for part in self.parts])
         matrix[missing] = np.nan
         return matrix
@@ -224,7 +190,7 @@ class Calendar(Operation):
         moment = moment_of(row.get(self.source))
         if moment == NO_MOMENT:
             return (_NAN,) * len(self.parts)
-        found = _calendar(moment)
+        found = calendar_of(moment)
         return [float(found[part]) for part in self.parts]
 
 
@@ -295,34 +261,36 @@ class TextShape(Operation):
 
 @dataclass(frozen=True, eq=False)
 class TextTopics(Operation):
-    """The topics of a text; NaN for no text."""
+    """The topics of a text, then its linear scores for the target; NaN for no text."""
 
     op: ClassVar[str] = "text-topics"
     model: TopicModel
+    scores: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the outputs."""
-        return tuple(f"{self.source} (topic {topic + 1})" for topic in range(self.model.topics))
+        topics = [f"topic {topic + 1}" for topic in range(self.model.width - self.scores)]
+        return tuple(f"{self.source} ({part})" for part in (*topics, *_numbered("score", self.scores)))
 
     def _fold(self, text: str | None) -> Floats:
-        return np.full(self.model.topics, np.nan) if text is None else self.model.fold(text)
+        return np.full(self.model.width, np.nan) if text is None else self.model.fold(terms_of(text))
 
     def encode(self, frame: pl.DataFrame) -> Floats:
-        """Return (n, topics) float64."""
-        matrix = np.empty((frame.height, self.model.topics))
+        """Return (n, topics + scores) float64."""
+        matrix = np.empty((frame.height, self.model.width))
         for at, text in enumerate(texts_of(frame[self.source])):
             matrix[at] = self._fold(text)
         return matrix
 
     def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the topics of one text."""
-        topics: list[float] = self._fold(text_of(row.get(self.source))).tolist()
-        return topics
+        """Return the numbers of one text."""
+        numbers: list[float] = self._fold(text_of(row.get(self.source))).tolist()
+        return numbers
 
     def to_dict(self) -> dict[str, Any]:
         """Return the operation as plain data; the model is in `arrays`."""
-        return {"op": self.op, "source": self.source}
+        return {"op": self.op, "source": self.source, "scores": self.scores}
 
     def arrays(self) -> Arrays:
         """Return buckets, idf and components."""
@@ -331,9 +299,81 @@ class TextTopics(Operation):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild the operation."""
-        return cls(data["source"], TopicModel(arrays["buckets"], arrays["idf"], arrays["components"]))
+        model = TopicModel(arrays["buckets"], arrays["idf"], arrays["components"])
+        return cls(data["source"], model, data["scores"])
+
+
+def _numbered(word: str, count: int) -> tuple[str, ...]:
+    """Return `word` for one output, or `word 1`, `word 2` and so on."""
+    return (word,) if count == 1 else tuple(f"{word} {at + 1}" for at in range(count))
+
+
+HASHED_LEVELS: Final = 1 << 14
+"""How many rows the table of hashed levels has."""
+
+
+@dataclass(frozen=True, eq=False)
+class TargetMean(Operation):
+    """What the target was on average where a level was seen, drawn towards the mean of all; NaN for no level.
+
+    `means` is (rows, outputs) float64: one row for each of `levels` and last the mean of all, which unseen levels get.
+    Without `levels` there are `HASHED_LEVELS` rows before it, and the hash of a level is its row.
+    """
+
+    op: ClassVar[str] = "target-mean"
+    levels: tuple[str, ...]
+    means: Floats
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the outputs."""
+        return tuple(f"{self.source} ({part})" for part in _numbered("mean target", self.means.shape[1]))
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        return {level: place for place, level in enumerate(self.levels)}
+
+    @cached_property
+    def _table(self) -> Floats:
+        return np.vstack([self.means, np.full(self.means.shape[1], np.nan)])
+
+    def _place(self, text: str | None) -> int:
+        """Return the row of a level in `means`; -1 for no level."""
+        if text is None:
+            return -1
+        if not self.levels:
+            return zlib.crc32(text.encode("utf-8", "surrogatepass")) % HASHED_LEVELS
+        return self._known.get(text, len(self.levels))
+
+    def places(self, texts: pl.Series) -> Indices:
+        """Return the row of each level in `means`, (n,); -1 for no level."""
+        found = mapped(texts, self._place)
+        return np.where(np.isnan(found), -1, found).astype(np.int64)
+
+    def encode(self, frame: pl.DataFrame) -> Floats:
+        """Return (n, outputs) float64."""
+        found: Floats = self._table[self.places(texts_of(frame[self.source]))]
+        return found
+
+    def encode_one(self, row: Row) -> Sequence[float]:
+        """Return one number for each output."""
+        means: list[float] = self._table[self._place(text_of(row.get(self.source)))].tolist()
+        return means
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the operation as plain data; the means are in `arrays`."""
+        return {"op": self.op, "source": self.source, "levels": list(self.levels)}
+
+    def arrays(self) -> Arrays:
+        """Return the means."""
+        return {"means": self.means}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild the operation."""
+        return cls(data["source"], tuple(data["levels"]), arrays["means"])
 
 
 OPERATIONS: Final[dict[str, type[Operation]]] = {
-    kind.op: kind for kind in (Number, Category, Frequency, Calendar, Difference, TextShape, TextTopics)
+    kind.op: kind for kind in (Number, Category, Frequency, Calendar, Difference, TextShape, TextTopics, TargetMean)
 }

@@ -30,7 +30,11 @@ class Explains(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Answers for some rows: `labels` and `probabilities` (n, k), or `values` with `low` and `high` (n,)."""
+    """Answers for some rows: `labels` and `probabilities` (n, k), or `values` (n,).
+
+    `low` and `high` (n,) are the ends of the 90 % interval of a value, or between what the probability of the positive
+    class lies.
+    """
 
     labels: list[str] | None = None
     probabilities: Floats | None = None
@@ -39,14 +43,16 @@ class Scored:
     high: Floats | None = None
 
     def to_frame(self, model: FittedModel, *, version: str, key: pl.Series | None = None) -> pl.DataFrame:
-        """Return the answers as a table: key, prediction, probabilities or interval ends, version."""
+        """Return the answers as a table: key, prediction, probabilities, interval ends, version."""
         columns: dict[str, Any] = {} if key is None else {key.name or model.key or "key": key}
         columns["prediction"] = self.values if self.labels is None else self.labels
         if self.probabilities is not None and model.task is Task.BINARY:
             columns["probability"] = self.probabilities[:, -1]
         elif self.probabilities is not None:
             columns |= {f"probability_{c}": self.probabilities[:, at] for at, c in enumerate(model.classes)}
-        if self.low is not None and self.high is not None:
+        if self.low is not None and self.high is not None and self.values is None:
+            columns |= {"probability_low": self.low, "probability_high": self.high}
+        elif self.low is not None and self.high is not None:
             columns |= {"interval_low": self.low, "interval_high": self.high}
         return pl.DataFrame(columns).with_columns(pl.lit(version).alias("version"))
 
@@ -148,12 +154,12 @@ class Scorer:
     def _scored(self, raw: Floats) -> Scored:
         model = self.model
         if model.task is Task.REGRESSION:
-            if model.interval is None:
-                return Scored(values=raw)
-            return Scored(values=raw, low=raw + model.interval[0], high=raw + model.interval[1])
-        if model.task is Task.BINARY:
-            threshold = 0.5 if model.threshold is None else model.threshold
-            codes = (raw[:, 1] >= threshold).astype(np.int64)
-        else:
-            codes = raw.argmax(axis=1)
-        return Scored(labels=[model.classes[code] for code in codes.tolist()], probabilities=raw)
+            low, high = (None, None) if model.interval is None else model.interval.around(raw)
+            return Scored(values=raw, low=low, high=high)
+        if model.task is Task.MULTICLASS:
+            return Scored(labels=[model.classes[code] for code in raw.argmax(axis=1).tolist()], probabilities=raw)
+        threshold = 0.5 if model.threshold is None else model.threshold
+        sure = model.probability_interval
+        low, high = (None, None) if sure is None else sure.around(raw[:, 1])
+        labels = [model.classes[code] for code in (raw[:, 1] >= threshold).astype(np.int64).tolist()]
+        return Scored(labels=labels, probabilities=raw, low=low, high=high)

@@ -1,7 +1,8 @@
-"""Text as numbers: hashed words and word parts, weighted by rarity, folded into a few topics.
+"""Text as numbers: hashed words and word parts, weighted by rarity, folded into a few numbers.
 
-Terms are single words, word pairs and the three to five letter parts of each word with its borders (scikit-learn's
-`char_wb`). They are hashed by CRC-32, so the same text gives the same terms in every process.
+Terms are single words with `!` and `?`, pairs of neighbours, and the three to five letter parts of each word with its
+borders (scikit-learn's `char_wb`). They are hashed by CRC-32, so the same text gives the same terms in every process.
+Words and pairs have the lower half of the buckets, parts the upper half.
 """
 
 from __future__ import annotations
@@ -18,32 +19,41 @@ from numpy.typing import NDArray
 from tenure.core.modelling import Floats
 
 BUCKETS: Final = 1 << 18
+PARTS_FROM: Final = BUCKETS // 2
+"""The first bucket of word parts."""
+
 _LONGEST_TEXT: Final = 20_000
 _LONGEST_WORD: Final = 64
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(r"\w+|[!?]")
 _PAIR_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_PAIR_SHIFT: Final = np.uint64(64 - 18)
+_PAIR_SHIFT: Final = np.uint64(64 - 17)
+_PARTS_LENGTH: Final = 0.5
+
+Terms = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""The buckets of a text's terms, sorted, and how often each comes."""
 
 
 @lru_cache(maxsize=50_000)
 def _word_terms(word: str) -> tuple[int, NDArray[np.int64]]:
     """Return a word's hash and the buckets of the word and its parts; texts repeat words, hence the cache."""
-    framed = f" {word} "
-    parts = [framed[at : at + n] for n in (3, 4, 5) for at in range(max(len(framed) - n + 1, 1))]
     hashed = zlib.crc32(word.encode("utf-8", "surrogatepass"))
-    buckets = [zlib.crc32(part.encode("utf-8", "surrogatepass"), 1) % BUCKETS for part in parts]
-    return hashed, np.array([hashed % BUCKETS, *buckets], dtype=np.int64)
+    parts: list[int] = []
+    if word not in ("!", "?"):
+        framed = f" {word} "
+        pieces = (framed[at : at + n] for n in (3, 4, 5) for at in range(max(len(framed) - n + 1, 1)))
+        parts = [PARTS_FROM + zlib.crc32(p.encode("utf-8", "surrogatepass"), 1) % PARTS_FROM for p in pieces]
+    return hashed, np.array([hashed % PARTS_FROM, *parts], dtype=np.int64)
 
 
-def terms_of(text: str) -> NDArray[np.int64]:
-    """Return the buckets of all terms of `text`, with repeats."""
+def terms_of(text: str) -> Terms:
+    """Return the buckets of the terms of `text`, sorted, and how often each comes."""
     words = [word[:_LONGEST_WORD] for word in _WORD.findall(text[:_LONGEST_TEXT].lower())]
     if not words:
-        return np.empty(0, dtype=np.int64)
-    hashes, parts = zip(*(_word_terms(word) for word in words), strict=True)
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    hashes, buckets = zip(*map(_word_terms, words), strict=True)
     code = np.array(hashes, dtype=np.uint64)
     pairs = ((code[:-1] * _PAIR_MIX + code[1:]) * _PAIR_MIX) >> _PAIR_SHIFT
-    return np.concatenate([*parts, pairs.astype(np.int64)])
+    return np.unique(np.concatenate([*buckets, pairs.astype(np.int64)]), return_counts=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +61,7 @@ class TopicModel:
     """What a text column was folded with.
 
     `buckets` (int32, sorted) are the hash buckets kept, `idf` (float64) their weights, `components`
-    (float32, one row a bucket) what each adds to each topic.
+    (float32, one row a bucket) what each adds to each number.
     """
 
     buckets: NDArray[np.int32]
@@ -59,7 +69,7 @@ class TopicModel:
     components: NDArray[np.float32]
 
     @property
-    def topics(self) -> int:
+    def width(self) -> int:
         """Return how many numbers a text becomes."""
         return int(self.components.shape[1])
 
@@ -69,16 +79,28 @@ class TopicModel:
         place[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
         return place
 
-    def weights(self, text: str) -> tuple[NDArray[np.int32], Floats]:
-        """Return the kept terms of `text` (positions in `buckets`) and their weights, of length one together."""
-        places = self._place[terms_of(text)]
-        found, counts = np.unique(places[places >= 0], return_counts=True)
-        weight = (1.0 + np.log(counts)) * self.idf[found]
-        norm = float(np.sqrt(np.sum(weight * weight)))
-        return found, weight / norm if norm > 0 else weight
+    @cached_property
+    def _first_part(self) -> int:
+        return int(np.searchsorted(self.buckets, PARTS_FROM))
 
-    def fold(self, text: str) -> Floats:
-        """Return the topics of `text`, (topics,); zeros where no term is known."""
-        found, weight = self.weights(text)
-        topics: Floats = np.einsum("i,ij->j", weight, self.components[found])
-        return topics
+    def weights(self, terms: Terms) -> tuple[NDArray[np.int32], Floats]:
+        """Return the kept terms of a text (positions in `buckets`) and their weights.
+
+        Words and pairs are of length one together, parts of length one half: alone they would drown the words.
+        """
+        buckets, counts = terms
+        places = self._place[buckets]
+        kept = places >= 0
+        found = places[kept]
+        weight = (1.0 + np.log(counts[kept])) * self.idf[found]
+        parts = int(np.searchsorted(found, self._first_part))
+        for half, length in ((weight[:parts], 1.0), (weight[parts:], _PARTS_LENGTH)):
+            norm = float(np.sqrt(np.sum(half * half)))
+            half *= length / norm if norm > 0 else 0.0
+        return found, weight
+
+    def fold(self, terms: Terms) -> Floats:
+        """Return the numbers of a text, (numbers,); zeros where no term is known."""
+        found, weight = self.weights(terms)
+        folded: Floats = np.einsum("i,ij->j", weight, self.components[found])
+        return folded

@@ -100,10 +100,14 @@ def _candidates(story: Story) -> Section:
     better = METRICS[board.metric].greater_is_better if board.metric in METRICS else True
     ranked = sorted(board.candidates, key=lambda c: _rank(c, better))
     metric = _label(board.metric)
+    expected = (
+        [("Expected on new rows", scored(board.expected)), ("Why so", board.expected_says)] if board.expected else []
+    )
     items = (
         ("Metric", metric),
         ("In words", metric_in_words(board.score)),
         ("Honest score of the model", scored(board.score)),
+        *expected,
         ("Best candidate’s own score", scored(board.naive_score)),
         ("Baseline on the same rows", scored(board.baseline)),
         ("Budget", f"{seconds_in_words(board.budget_seconds)}, training used {seconds_in_words(board.seconds)}"),

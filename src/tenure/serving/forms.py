@@ -29,7 +29,10 @@ class PredictRequest(BaseModel):
 
 
 class Answer(BaseModel):
-    """The answer for one row. `probability` for binary, `probabilities` for multiclass, `interval` for regression."""
+    """The answer for one row. `probability` for binary, `probabilities` for multiclass.
+
+    `interval` is between what the value lies (regression, 90 %), or the probability (binary).
+    """
 
     id: str
     prediction: str | float

@@ -25,6 +25,7 @@ from tenure.core.ports import Artifacts
 from tenure.core.uncertainty import score_with_interval
 from tenure.model.bundle import write_bundle
 from tenure.model.fitted import FittedModel, WeightedMember
+from tenure.model.intervals import ValueInterval
 from tenure.model.members.constant import ConstantMember
 from tenure.model.members.lightgbm import LightGBMMember
 from tenure.model.operations import Category, Number, Operation
@@ -84,7 +85,7 @@ def small_walk(
         contract=contract,
         plan=encoder,
         members=tuple(WeightedMember(f"small-{b}", 1 / _FOLDS, member) for b, member in enumerate(members)),
-        interval=(-9.0, 9.0) if world.task is Task.REGRESSION else None,
+        interval=ValueInterval.constant(-9.0, 9.0) if world.task is Task.REGRESSION else None,
         metric=plan.metric,
         key=world.key,
         time=world.time,

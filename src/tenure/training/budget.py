@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -21,20 +22,26 @@ _USEFUL_HEAT: Final = 0.6
 """A heat with less than this part of what earlier heats took would fit stunted models."""
 _CLOSING_SECONDS: Final = 0.6
 _CLOSING_SHARE: Final = 0.05
+_PAST_FOLDS: Final = 2
+"""Folds in time to choose by: older ones had much fewer rows to learn from, and say little of the time to come."""
+_LONG: Final = 1 / 3
+"""A configuration that would take more of the time than this makes the course a short one."""
 _PACKING: Final = 0.9
 """Part of a heat's seconds that fits may use; the rest is predicting, and workers waiting for each other."""
 
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """What each configuration runs: folds to choose by, then the fold that reports, then all rows.
+    """What each configuration runs: folds to choose by, then the fold that reports; the best learn from all rows.
 
     Without a reporting fold (cross validation) the members of the folds are served themselves, and there is no refit.
+    `in_time` says whether folds follow each other in time.
     """
 
     choosing: tuple[Fold, ...]
     reporting: Fold | None
     rows: int
+    in_time: bool = False
 
     @classmethod
     def of(cls, plan: ValidationPlan, blocks: NDArray[np.int16]) -> Course:
@@ -48,6 +55,8 @@ class Course:
         folds = [fold for fold in plan.folds(blocks) if fold.train.size and fold.valid.size]
         reporting = next((fold for fold in folds if fold.reports), None)
         choosing = tuple(fold for fold in folds if not fold.reports)
+        if reporting is not None:
+            choosing = choosing[-_PAST_FOLDS:]
         if not choosing and reporting is not None and reporting.train.size >= 2:
             cut = reporting.train.size - max(reporting.train.size // 5, 1)
             choosing = (Fold(reporting.train[:cut], reporting.train[cut:]),)
@@ -57,17 +66,36 @@ class Course:
                 where="validation",
                 hint="Give more rows, or a shorter data.outcome_delay.",
             )
-        return cls(choosing, reporting, len(blocks))
+        return cls(choosing, reporting, len(blocks), plan.time is not None)
+
+    def shortened(self) -> Course:
+        """Return the course that costs least: one fit, which is chosen by half of its validated rows.
+
+        The other half reports, so no fit is needed for that; rows in time are cut in time.
+        """
+        fold = self.reporting or self.choosing[0]
+        if len(fold.valid) < 2:
+            return self
+        turns = np.arange(len(fold.valid))
+        first = turns < len(fold.valid) // 2 if self.in_time else turns % 2 == 0
+        chosen, told = fold.valid[first], fold.valid[~first]
+        return Course((Fold(fold.train, chosen),), Fold(fold.train, told, reports=True), self.rows, self.in_time)
+
+    @property
+    def reports_at_once(self) -> bool:
+        """Say whether the choosing fold's own fits answer for the reporting rows."""
+        return self.reporting is not None and self.reporting.train is self.choosing[-1].train
 
     @property
     def choosing_work(self) -> int:
-        """Return the training rows of all folds to choose by."""
-        return sum(len(fold.train) for fold in self.choosing)
+        """Return the training rows of all folds that every configuration runs."""
+        told = 0 if self.reporting is None or self.reports_at_once else len(self.reporting.train)
+        return sum(len(fold.train) for fold in self.choosing) + told
 
     @property
     def closing_work(self) -> int:
-        """Return the training rows of the reporting fit and the refit."""
-        return 0 if self.reporting is None else len(self.reporting.train) + self.rows
+        """Return the training rows of the refit."""
+        return 0 if self.reporting is None else self.rows
 
 
 class Budget:
@@ -81,7 +109,7 @@ class Budget:
     @property
     def closing(self) -> float:
         """Return the seconds kept for what follows the last fit: scores, importance, writing the model."""
-        return _CLOSING_SECONDS + _CLOSING_SHARE * self.seconds
+        return 0.0 if self.seconds == inf else _CLOSING_SECONDS + _CLOSING_SHARE * self.seconds
 
     def racing(self, promised: float) -> Deadline:
         """Return when fits must end, `promised` seconds of closing fits being kept."""
@@ -98,11 +126,18 @@ class Budget:
         `needed` is what a heat is known to take (None where nothing is known), `heats_left` counts the next one too.
         The time is shared equally among as many heats as it can hold.
         """
+        if spare == inf:
+            return inf
         if needed is None:
             return _UNKNOWN_HEAT_SHARE * spare
         if spare < _USEFUL_HEAT * needed:
             return 0.0
         return spare / min(max(int(spare / max(needed, 1e-9)), 1), heats_left)
+
+    def is_long(self, course: Course, seconds: float) -> bool:
+        """Say whether a configuration that takes so many seconds on the choosing folds leaves no room for others."""
+        whole = seconds * (course.choosing_work + course.closing_work) / max(course.choosing_work, 1)
+        return whole > _LONG * self.racing(0.0).left
 
     def slot(self, seconds: float, rows: int, turns: Sequence[Sequence[int]]) -> float:
         """Return the seconds for a fit on `rows` training rows, so that all turns end within `seconds`.

@@ -7,8 +7,9 @@ only reported, and the chosen configurations learn once more from all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -19,12 +20,15 @@ from tenure.core.ports import Deadline
 from tenure.model.fitted import WeightedMember
 from tenure.model.scorer import Explains
 from tenure.training.budget import affordable
-from tenure.training.ensemble import choose_weights, cross_fitted_weights, mix
-from tenure.training.race import BASELINE, Entrant, Fit, Job, Race
+from tenure.training.ensemble import Pool, choose_weights, cross_fitted_weights, mix, steadied
+from tenure.training.race import BASELINE, Race
+from tenure.training.track import Entrant, Fit, Job
 
-_MOST_LEAVES: Final = 150_000
-"""About half a millisecond for one row (methods.md 9); the best candidate alone may have more."""
-_ENOUGH_ROUNDS: Final = 0.8
+_MOST_LEAVES: Final = 1_500_000
+"""A few milliseconds for one row; the best candidate alone may have more."""
+_MOST_SEEDS: Final = 5
+_SPARE: Final = 1.3
+"""Another seed is fitted where the time left is so many times what the last one took."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,7 @@ def close(race: Race) -> Ensemble:
 
 def _close_cross(race: Race) -> Ensemble:
     course = race.course
-    entrants = _within_leaves(race.complete(), race, lambda e: sum(fit.fitted.leaves for fit in e.fits.values()))
+    entrants = _within_leaves(race.complete(), race)
     pool = race.pool(entrants)
     folds = _positions(course.choosing)
     weights = choose_weights(pool)
@@ -104,93 +108,94 @@ def _close_cross(race: Race) -> Ensemble:
 
 
 def _close_forward(race: Race, reporting: Fold) -> Ensemble:
+    """Choose weights on the choosing folds and report how they fare; then choose once more with the newest rows.
+
+    What is reported is how this way of choosing does on rows that came later.
+    """
     course = race.course
     end = race.budget.racing(0.0)
-    entrants = _within_leaves(race.complete(), race, lambda e: max(fit.fitted.leaves for fit in e.fits.values()))
-    entrants = _within_time(entrants, race, end)
-    weights = choose_weights(race.pool(entrants))
-    selected = [entrant for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
-    shares = [float(weight) for weight in weights if weight > 0]
+    entrants = race.complete()
+    reports = {entrant.name: entrant.report for entrant in entrants if entrant.report is not None}
+    past = race.pool(entrants)
+    weights = steadied(choose_weights(past), past.losses(), _floor(entrants, past))
     base = _baseline(race)
-    reports = _reports(race, [*selected, base], reporting, end)
-    refits = _refits(race, selected, reports, end)
+    told = [reports[entrant.name].predicted for entrant in entrants]
     chosen = mix(weights, [entrant.predicted() for entrant in entrants])
-    told = mix(np.array(shares), [reports[entrant.name].predicted for entrant in selected])
+    served = _weights_to_serve(race, entrants, told, reporting, end)
     return Ensemble(
-        weights=_named(entrants, weights),
-        members=_weighted(selected, shares, refits),
+        weights=_named(entrants, served),
+        members=_refitted(race, entrants, served, end),
         rows=np.concatenate([*(fold.valid for fold in course.choosing), reporting.valid]),
-        predicted=np.concatenate([chosen, told]),
+        predicted=np.concatenate([chosen, mix(weights, told)]),
         baseline=np.concatenate([base.predicted(), reports[base.name].predicted]),
-        reported=np.arange(len(chosen) + len(told)) >= len(chosen),
+        reported=np.arange(len(chosen) + len(reporting.valid)) >= len(chosen),
         folds=_positions(course.choosing),
-        judges=_weighted(selected, shares, [reports[entrant.name] for entrant in selected]),
+        judges=_weighted(entrants, weights, [reports[entrant.name] for entrant in entrants]),
         judged=reporting.valid,
         reports=reports,
     )
 
 
-def _reports(race: Race, entrants: Sequence[Entrant], reporting: Fold, end: Deadline) -> dict[str, Fit]:
-    """Fit up to the reporting fold and ask about it; the last choosing fold's member answers where time is short.
-
-    The closing fits of all rows get their share of the time left.
+def _weights_to_serve(
+    race: Race, entrants: Sequence[Entrant], told: Sequence[Floats], reporting: Fold, end: Deadline
+) -> Floats:
+    """Choose weights on all validated rows: a fold counts half of the next one, as the newest rows are most like those
+    to come. Entrants that the time left does not allow to learn from all rows are left out.
     """
-    jobs = _jobs(race, entrants, reporting.train, reporting.valid, share=len(reporting.train), end=end)
-    done = race.track.run(jobs, end)
-    return {
-        job.entrant.name: fit if fit is not None and _is_grown(fit, job) else _last_member(race, job.entrant, reporting)
-        for job, fit in zip(jobs, done, strict=True)
-    }
+    folds = [fold.valid for fold in race.course.choosing] + [reporting.valid]
+    rows = np.concatenate(folds)
+    by_age = np.concatenate([np.full(len(fold), 0.5 ** (len(folds) - at)) for at, fold in enumerate(folds)])
+    answers = [np.concatenate([entrant.predicted(), said]) for entrant, said in zip(entrants, told, strict=True)]
+    weight = by_age if race.problem.weight is None else by_age * race.problem.weight[rows]
+    pool = Pool.of(race.problem.task, race.problem.target[rows], answers, absolute=race.absolute, weight=weight)
+    weights = steadied(choose_weights(pool), pool.losses(), _floor(entrants, pool))
+    costs = [entrant.pace * race.course.closing_work / race.track.workers for entrant in entrants]
+    kept = np.zeros(len(entrants))
+    kept[affordable(costs, weights.tolist(), end.left)] = 1.0
+    shares: Floats = weights * kept
+    return np.array(shares / shares.sum())
 
 
-def _refits(race: Race, entrants: Sequence[Entrant], reports: dict[str, Fit], end: Deadline) -> list[Fit]:
-    """Fit on all rows; the member of the report stands in where time is short."""
+def _refitted(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Deadline) -> tuple[WeightedMember, ...]:
+    """Fit the chosen on all rows, again with other seeds while time and leaves allow: their mean is steadier.
+
+    The member of the report stands in where time is short.
+    """
+    chosen = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
     everything = np.arange(race.course.rows)
-    jobs = _jobs(race, entrants, everything, everything[:1], share=race.course.closing_work, end=end)
-    done = race.track.run(jobs, end)
-    return [
-        fit if fit is not None and _is_grown(fit, job) else reports[job.entrant.name]
-        for job, fit in zip(jobs, done, strict=True)
-    ]
+    fits: list[list[Fit]] = [[] for _ in chosen]
+    for seed in range(_MOST_SEEDS):
+        before = end.now
+        runners = [at for at, (entrant, _) in enumerate(chosen) if seed == 0 or entrant.family.traits.seeded]
+        slot = race.budget.slot(end.left, len(everything), [[len(everything)] * len(runners)])
+        jobs = [
+            Job(entrant, everything, None, everything[:1], slot, entrant.rounds(len(everything)), seed)
+            for entrant in (chosen[at][0] for at in runners)
+        ]
+        for at, job, fit in zip(runners, jobs, race.track.run(jobs, end), strict=True):
+            if fit is not None and fit.is_grown(job):
+                fits[at].append(fit)
+        leaves = sum(fit.fitted.leaves for mine in fits for fit in mine) * (seed + 2) / (seed + 1)
+        if end.left == inf or end.left < _SPARE * (end.now - before) or leaves > _MOST_LEAVES:
+            break
+    return tuple(
+        WeightedMember(entrant.name, weight / len(mine), fit.fitted.member)
+        for (entrant, weight), found in zip(chosen, fits, strict=True)
+        for mine in [found or [entrant.report or entrant.fits[max(entrant.fits)]]]
+        for fit in mine
+    )
 
 
-def _jobs(
-    race: Race, entrants: Sequence[Entrant], train: Indices, asked: Indices, *, share: int, end: Deadline
-) -> list[Job]:
-    """Return one job for each entrant; `share` of the closing work is what the jobs may use of the time left."""
-    seconds = end.left * min(share / race.course.closing_work, 1.0)
-    slot = race.budget.slot(seconds, len(train), [[len(train)] * len(entrants)])
-    return [Job(entrant, train, None, asked, slot, entrant.rounds(len(train))) for entrant in entrants]
-
-
-def _is_grown(fit: Fit, job: Job) -> bool:
-    """Say whether a fit had the time for nearly all of its rounds."""
-    return job.rounds is None or (fit.fitted.rounds or 0) >= _ENOUGH_ROUNDS * job.rounds
-
-
-def _last_member(race: Race, entrant: Entrant, reporting: Fold) -> Fit:
-    """Return the member of the last choosing fold, asked about the reporting fold."""
-    fit = entrant.fits[max(entrant.fits)]
-    predicted = fit.fitted.member.predict(race.problem.matrix[reporting.valid])
-    return Fit(fit.fitted, predicted, fit.train_rows, 0.0)
-
-
-def _within_leaves(entrants: list[Entrant], race: Race, leaves: Callable[[Entrant], int]) -> list[Entrant]:
+def _within_leaves(entrants: list[Entrant], race: Race) -> list[Entrant]:
     """Return the entrants that have weight, the weightiest first, while their trees stay within the cap."""
     kept: list[Entrant] = []
     total = 0
     for entrant in _by_weight(entrants, race):
-        if not kept or total + leaves(entrant) <= _MOST_LEAVES:
+        leaves = sum(fit.fitted.leaves for fit in entrant.fits.values())
+        if not kept or total + leaves <= _MOST_LEAVES:
             kept.append(entrant)
-            total += leaves(entrant)
+            total += leaves
     return kept
-
-
-def _within_time(entrants: list[Entrant], race: Race, end: Deadline) -> list[Entrant]:
-    """Return the entrants whose closing fits the time allows, the weightiest first."""
-    costs = [entrant.pace * race.course.closing_work / race.track.workers for entrant in entrants]
-    weights = [race.weights[entrant.name] for entrant in entrants]
-    return [entrants[at] for at in affordable(costs, weights, end.left)]
 
 
 def _by_weight(entrants: list[Entrant], race: Race) -> list[Entrant]:
@@ -200,6 +205,11 @@ def _by_weight(entrants: list[Entrant], race: Race) -> list[Entrant]:
 
 def _baseline(race: Race) -> Entrant:
     return next(entrant for entrant in race.entrants if entrant.family.name == BASELINE)
+
+
+def _floor(entrants: Sequence[Entrant], pool: Pool) -> float:
+    """Return the baseline's loss."""
+    return float(next(loss for e, loss in zip(entrants, pool.losses(), strict=True) if e.family.name == BASELINE))
 
 
 def _positions(folds: Sequence[Fold]) -> tuple[Indices, ...]:
@@ -213,9 +223,9 @@ def _fold_members(entrants: Sequence[Entrant], weights: Floats, at: int) -> list
     return [WeightedMember(e.name, float(weight), e.fits[at].fitted.member) for e, weight in pairs if weight > 0]
 
 
-def _weighted(entrants: Sequence[Entrant], shares: Sequence[float], fits: Sequence[Fit]) -> tuple[WeightedMember, ...]:
-    parts = zip(entrants, shares, fits, strict=True)
-    return tuple(WeightedMember(entrant.name, share, fit.fitted.member) for entrant, share, fit in parts)
+def _weighted(entrants: Sequence[Entrant], weights: Floats, fits: Sequence[Fit]) -> tuple[WeightedMember, ...]:
+    parts = zip(entrants, weights, fits, strict=True)
+    return tuple(WeightedMember(e.name, float(weight), fit.fitted.member) for e, weight, fit in parts if weight > 0)
 
 
 def _named(entrants: Sequence[Entrant], weights: Floats) -> dict[str, float]:

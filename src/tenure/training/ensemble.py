@@ -21,6 +21,7 @@ _FEW_ROWS: Final = 500
 _SHRUNK_ROWS: Final = 2000
 _SHRINKAGE: Final = 0.2
 _MOST_ROWS: Final = 100_000
+_NEAR: Final = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,24 +29,35 @@ class Pool:
     """The out-of-fold answers of several candidates, (m, n), in the form that mixing needs.
 
     Of probabilities only the one given to the true class matters to the log-loss, so one number a row is enough for
-    every task. `absolute` judges regression by absolute instead of squared errors.
+    every task. `absolute` judges regression by absolute instead of squared errors. `weight` (n,) is how much each row
+    counts, None where all count the same.
     """
 
     task: Task
     target: NDArray[Any]
     answers: Floats
     absolute: bool = False
+    weight: Floats | None = None
 
     @classmethod
-    def of(cls, task: Task, target: NDArray[Any], predictions: Sequence[Floats], *, absolute: bool = False) -> Pool:
+    def of(
+        cls,
+        task: Task,
+        target: NDArray[Any],
+        predictions: Sequence[Floats],
+        *,
+        absolute: bool = False,
+        weight: Floats | None = None,
+    ) -> Pool:
         """Make a pool of probabilities (n, k) or values (n,)."""
         rows = np.arange(len(target))
         picked = [p[rows, target] if task.is_classification else p for p in predictions]
-        return cls(task, target, np.vstack(picked), absolute)
+        return cls(task, target, np.vstack(picked), absolute, weight)
 
     def at(self, rows: Indices) -> Pool:
         """Return the pool on some of its rows."""
-        return replace(self, target=self.target[rows], answers=self.answers[:, rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, target=self.target[rows], answers=self.answers[:, rows], weight=weight)
 
     def row_losses(self, answers: Floats | None = None) -> Floats:
         """Return the loss of every answer (m, n): of the candidates, or of other answers for the same rows."""
@@ -58,7 +70,7 @@ class Pool:
 
     def losses(self, answers: Floats | None = None) -> Floats:
         """Return the mean loss of each candidate or of each row of other answers."""
-        means: Floats = self.row_losses(answers).mean(axis=1)
+        means: Floats = np.average(self.row_losses(answers), axis=1, weights=self.weight)
         return means
 
     def loss(self, weights: Floats) -> float:
@@ -82,6 +94,20 @@ def choose_weights(pool: Pool) -> Floats:
         weights = (1 - _SHRINKAGE) * weights / weights.sum() + _SHRINKAGE * selected / selected.sum()
     normed: Floats = weights / weights.sum()
     return normed
+
+
+def steadied(weights: Floats, losses: Floats, floor: float) -> Floats:
+    """Return weights (m,) drawn halfway to equal ones of all candidates near the best.
+
+    Near: above the loss of the best by less than a quarter of what that is better than `floor`, the baseline's loss.
+
+    Where times change, which of several good candidates was best in the past says little of the time to come.
+    """
+    best = float(losses.min())
+    near = losses <= best + _NEAR * max(floor - best, 0.0)
+    drawn: Floats = (weights + near / near.sum()) / 2
+    drawn[drawn < SMALLEST_WEIGHT] = 0.0
+    return np.array(drawn / drawn.sum())
 
 
 def _start(pool: Pool, rows: int) -> Floats:

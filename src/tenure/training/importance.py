@@ -52,13 +52,13 @@ def _losses_by_shuffling(judged: Judged, rng: np.random.Generator, deadline: Dea
     """Return how much shuffling each source adds to the loss; None where the time does not suffice for all of them."""
     of_source = np.array(judged.sources, dtype=object)
     names = list(dict.fromkeys(judged.sources))
-    before, few = deadline.left, min(_FEWEST_ROWS, len(judged.matrix))
+    before, few = deadline.now, min(_FEWEST_ROWS, len(judged.matrix))
     judged.loss(judged.matrix[:few])
-    seconds_per_row = max((before - deadline.left) / few, 1e-9)
-    affordable = int(_SAFE_SHARE * deadline.left / (seconds_per_row * (len(names) + 1)))
+    seconds_per_row = max((deadline.now - before) / few, 1e-9)
+    affordable = _SAFE_SHARE * deadline.left / (seconds_per_row * (len(names) + 1))
     if affordable < few:
         return None
-    known = judged.matrix[: min(affordable, _MOST_ROWS)]
+    known = judged.matrix[: int(min(affordable, _MOST_ROWS))]
     whole = judged.loss(known)
     order = rng.permutation(len(known))
     lost: dict[str, float] = {}

@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tenure.core.modelling import Candidate, Floats, Score, ValidationPlan
+from tenure.core.modelling import Candidate, Floats, Fold, Indices, Score, ValidationPlan
 from tenure.training.closing import Ensemble
 from tenure.training.material import Material
-from tenure.training.race import Entrant, Race
+from tenure.training.race import Race
 from tenure.training.scores import clusters_of, mean_score, score
+from tenure.training.track import Entrant, Fit
 
 _NOT_RUN: Final = float("nan")
 
@@ -24,22 +25,16 @@ def candidates(race: Race, material: Material, ensemble: Ensemble) -> tuple[Cand
 
 
 def _candidate(entrant: Entrant, race: Race, material: Material, ensemble: Ensemble) -> Candidate:
-    metric, target = material.metric, material.problem.target
-    folds = race.course.choosing
-    by_fold = [
-        metric(target[fold.valid], entrant.fits[at].predicted) if at in entrant.fits else _NOT_RUN
-        for at, fold in enumerate(folds)
-    ]
+    told = [(fold, entrant.fits.get(at)) for at, fold in enumerate(race.course.choosing)]
     if race.course.reporting is not None:
-        told = ensemble.reports.get(entrant.name)
-        by_fold.append(_NOT_RUN if told is None else metric(target[race.course.reporting.valid], told.predicted))
+        told.append((race.course.reporting, ensemble.reports.get(entrant.name)))
     last = entrant.fits[max(entrant.fits)].fitted
     return Candidate(
         name=entrant.name,
         family=entrant.family.name,
         params=entrant.configuration.params | last.chosen,
         score=_choosing_score(entrant, race, material),
-        fold_scores=tuple(by_fold),
+        fold_scores=tuple(_NOT_RUN if fit is None else _metric_of(material, fold, fit) for fold, fit in told),
         seconds=entrant.seconds,
         rounds=entrant.rounds(len(race.course.choosing[max(entrant.fits)].train)),
         weight=ensemble.weights.get(entrant.name, 0.0),
@@ -47,18 +42,33 @@ def _candidate(entrant: Entrant, race: Race, material: Material, ensemble: Ensem
     )
 
 
+def _metric_of(material: Material, fold: Fold, fit: Fit) -> float:
+    rows = fold.valid
+    return material.metric(material.problem.target[rows], fit.predicted, weight=_weight_of(material, rows))
+
+
+def _weight_of(material: Material, rows: Indices) -> Floats | None:
+    return None if material.problem.weight is None else material.problem.weight[rows]
+
+
 def _choosing_score(entrant: Entrant, race: Race, material: Material) -> Score:
     """Return the score on the choosing folds: of all rows at once, or the mean of forward folds.
 
     Rows of different times are not ranked against each other: how often the target is true changes with time.
     """
-    metric, seed = material.metric, material.problem.seed
-    folds = [race.course.choosing[at] for at in sorted(entrant.fits)]
-    targets = [material.problem.target[fold.valid] for fold in folds]
+    metric, seed, target = material.metric, material.problem.seed, material.problem.target
+    places = sorted(entrant.fits)
+    parts = [race.course.choosing[at].valid for at in places]
     if race.course.reporting is None:
-        return score(metric, np.concatenate(targets), entrant.predicted(), seed=seed)
-    said = [entrant.fits[at].predicted for at in sorted(entrant.fits)]
-    return mean_score([score(metric, target, p, seed=seed) for target, p in zip(targets, said, strict=True)])
+        rows = np.concatenate(parts)
+        return score(metric, target[rows], entrant.predicted(), weight=_weight_of(material, rows), seed=seed)
+    said = [entrant.fits[at].predicted for at in places]
+    return mean_score(
+        [
+            score(metric, target[rows], told, weight=_weight_of(material, rows), seed=seed)
+            for rows, told in zip(parts, said, strict=True)
+        ]
+    )
 
 
 def honest_scores(
@@ -66,10 +76,10 @@ def honest_scores(
 ) -> tuple[Score, Score]:
     """Return the scores of the ensemble and of the baseline on the reported rows, with intervals."""
     rows = ensemble.rows[ensemble.reported]
-    target = material.problem.target[rows]
-    clusters = clusters_of(material.clean, plan, rows)
+    target, weight = material.problem.target[rows], _weight_of(material, rows)
+    clusters, seed = clusters_of(material.clean, plan, rows), material.problem.seed
     ours, base = (
-        score(material.metric, target, said[ensemble.reported], clusters=clusters, seed=material.problem.seed)
+        score(material.metric, target, said[ensemble.reported], clusters=clusters, weight=weight, seed=seed)
         for said in (predicted, ensemble.baseline)
     )
     return ours, base

@@ -11,17 +11,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.data import Snapshot
-from tenure.core.errors import ExtraMissingError
+from tenure.core.errors import DataError, ExtraMissingError
 from tenure.core.evidence import QualityReport
 from tenure.core.metrics import Metric, metric_named
-from tenure.core.modelling import Configuration, ValidationPlan
+from tenure.core.modelling import Configuration, Floats, Scheme, ValidationPlan
 from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Context, ModelFamily, Problem
 from tenure.model.plan import ColumnPlan
 from tenure.model.rows import row_ids
 from tenure.model.target import encode_target
 from tenure.training.budget import Course
-from tenure.training.features.fit import fit_plan
+from tenure.training.families.own import OwnFamily
+from tenure.training.features.crossfit import Outcomes
+from tenure.training.features.fit import fit_encoding
 from tenure.training.race import BASELINE
 
 _SALT: Final = 4
@@ -46,15 +48,26 @@ def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Vali
     """
     task, schema = ctx.project.project.task, snapshot.schema
     clean = ctx.artifacts.get_table(quality.clean)
-    columns = fit_plan(clean, schema, rng=ctx.rng(_SALT), dropped=quality.dropped)
     target: NDArray[Any] = encode_target(clean[schema.target or ""], task, snapshot.classes)
+    blocks = ctx.artifacts.get_array(plan.blocks)
+    follows = plan.scheme is Scheme.FORWARD or plan.group is not None
+    outcomes = Outcomes.of(
+        task,
+        len(snapshot.classes),
+        target,
+        rng=ctx.rng(_SALT, 1),
+        folds=tuple(plan.folds(blocks)) if follows else (),
+    )
+    encoding = fit_encoding(clean, schema, rng=ctx.rng(_SALT), outcomes=outcomes, dropped=quality.dropped)
+    columns = encoding.plan
     problem = Problem(
         task=task,
         classes=len(snapshot.classes),
-        matrix=np.ascontiguousarray(columns.encode(clean)),
+        matrix=np.ascontiguousarray(encoding.matrix),
         names=columns.names,
         categorical=columns.categorical,
         target=target,
+        weight=_weights(clean, schema.weight),
         seed=ctx.seed,
         threads=1,
     )
@@ -63,9 +76,29 @@ def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Vali
         ids=row_ids(clean, schema),
         plan=columns,
         problem=problem,
-        course=Course.of(plan, ctx.artifacts.get_array(plan.blocks)),
+        course=Course.of(plan, blocks),
         metric=metric_named(plan.metric, task=task),
     )
+
+
+def _weights(clean: pl.DataFrame, name: str | None) -> Floats | None:
+    """Return how much each row counts, 1 on average; None where all count the same.
+
+    Raises:
+        DataError: a weight is missing, negative or no number, or all are 0.
+    """
+    if name is None:
+        return None
+    weights: Floats = clean[name].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+    if bad.size or not weights.any():
+        said = f"holds no usable number in row {bad[0] + 1}" if bad.size else "is 0 in every row"
+        raise DataError(
+            f"The weight column {name!r} {said}.",
+            where="data.weight",
+            hint="Give every row a number that is 0 or larger, or leave data.weight out.",
+        )
+    return np.array(weights / weights.mean())
 
 
 def families_of(ctx: Context) -> list[ModelFamily]:
@@ -76,7 +109,10 @@ def families_of(ctx: Context) -> list[ModelFamily]:
     """
     named = ctx.project.training.families
     names = plugin_names("family", project=ctx.folder) if named is None else (BASELINE, *named)
-    return [plugin("family", name, project=ctx.folder)() for name in dict.fromkeys(names)]
+    others = [name for name in dict.fromkeys(names) if name != OwnFamily.name]
+    families: list[ModelFamily] = [plugin("family", name, project=ctx.folder)() for name in others]
+    own = ctx.project.training.own
+    return [*families, OwnFamily(own, ctx.folder)] if own else families
 
 
 def proposals_of(
@@ -90,6 +126,8 @@ def proposals_of(
     for family in families:
         if problem.task not in family.traits.tasks or not (problem.names or family.name == BASELINE):
             continue
+        if isinstance(family, OwnFamily):
+            family.rehearse(problem)
         try:
             configurations = family.configurations(problem.shape)
         except ExtraMissingError as error:

@@ -1,157 +1,48 @@
-"""Race configurations over the folds in heats of two.
+"""Race configurations over the folds: a quick look at many, then heats of two.
 
 A heat fits the first fold of its configurations (more where workers would idle), drops those that are hopeless on it,
 and then fits all other folds. What is dropped depends on finished fits only, so with enough time the same seed gives
 the same race.
-Threads instead of processes: the libraries release the interpreter lock, and all fits share one encoded matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from tenure.core.modelling import Configuration, Floats, Fold, Indices
-from tenure.core.ports import Deadline, Fitted, Log, ModelFamily, Problem
+from tenure.core.modelling import Configuration, Floats, Fold
+from tenure.core.ports import Deadline, Log, ModelFamily, Problem
 from tenure.training.budget import CHEAP_HEAT_SHARE, Budget, Course
 from tenure.training.ensemble import Pool, choose_weights
+from tenure.training.track import Entrant, Fit, Job, Track
 
 BASELINE: Final = "baseline"
 """The family that always runs, and that every other must beat."""
+INTERRUPTED: Final = "It was interrupted, and goes on with the best so far."
 _NEVER_DROPPED: Final = (BASELINE, "linear")
 """The floor to beat, and the one unlike all others."""
 _HOPELESS: Final = 0.25
 _PATIENCE: Final = ((500, 3), (2_500, 4), (10_000, 6))
 _MOST_PATIENCE: Final = 10
 _LEAST_GAIN: Final = 2e-4
-_TAIL: Final = 0.08
-"""Part of the time before the end that a fit leaves for turning what it learned into a member and asking it."""
+_AGAIN: Final = 3
+_LOOK_SHARE: Final = 0.3
+"""Of the time for choosing folds, for quick looks."""
+_FEWEST_LOOKS: Final = 4
+_LOOK_HEATS: Final = 5
+_LOOK_IS_QUICKER: Final = 2.5
 _HEAT: Final = 2
 """Configurations in a heat; not the number of workers, so that the race is the same on every machine."""
 _PILOT_ROUNDS: Final = 5
+_FULL_ROUNDS: Final = 400
+"""What a boosted candidate takes at a learning rate of about 0.1."""
 _FEWEST_ROUNDS: Final = 80
 """A boosted candidate with fewer rounds than this is seldom worth its time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """One fitted member: what it said of its fold's validated rows, and what it cost."""
-
-    fitted: Fitted
-    predicted: Floats
-    train_rows: int
-    seconds: float
-
-
-@dataclass(eq=False)
-class Entrant:
-    """One configuration in the race, and its fits by number of the choosing fold."""
-
-    family: ModelFamily
-    configuration: Configuration
-    fits: dict[int, Fit] = field(default_factory=dict)
-    dropped: str = ""
-    closing_seconds: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """Return the configuration's name."""
-        return self.configuration.name
-
-    @property
-    def seconds(self) -> float:
-        """Return the seconds of all fits so far."""
-        return sum(fit.seconds for fit in self.fits.values()) + self.closing_seconds
-
-    @property
-    def pace(self) -> float:
-        """Return the seconds a training row took in the largest fit."""
-        largest = max(self.fits.values(), key=lambda fit: fit.train_rows)
-        return largest.seconds / largest.train_rows
-
-    def complete(self, course: Course) -> bool:
-        """Say whether every choosing fold was fitted."""
-        return len(self.fits) == len(course.choosing)
-
-    def predicted(self) -> Floats:
-        """Return what was said of all choosing folds' rows, in fold order."""
-        return np.concatenate([self.fits[at].predicted for at in sorted(self.fits)])
-
-    def rounds(self, train_rows: int) -> int | None:
-        """Return the rounds for a fit on that many rows: a little more than fewer rows needed.
-
-        Folds count by their size, so that the largest (which is most like the fit to come) speaks loudest.
-        """
-        known = [(f.fitted.rounds, f.train_rows) for f in self.fits.values() if f.fitted.rounds is not None]
-        if not known:
-            return None
-        rounds, rows = (np.array(part, dtype=np.float64) for part in zip(*known, strict=True))
-        mean_rows = float(np.average(rows, weights=rows))
-        growth = float(np.clip(train_rows / mean_rows, 1.0, 4.0)) ** 0.25
-        wanted: float = float(np.average(rounds, weights=rows)) * growth
-        return max(int(wanted + 0.5), 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One fit to do: on `train`, stopped early by `valid` or after `rounds`, then asked about `asked` rows."""
-
-    entrant: Entrant
-    train: Indices
-    valid: Indices | None
-    asked: Indices
-    seconds: float
-    rounds: int | None = None
-
-
-class Track:
-    """Runs fits on worker threads, every one with its own deadline."""
-
-    def __init__(self, problem: Problem, *, workers: int) -> None:
-        self.problem = problem
-        self.workers = workers
-        self._issued: list[Deadline] = []
-
-    def run(self, jobs: Sequence[Job], end: Deadline) -> list[Fit | None]:
-        """Return the fits of the jobs in order, None where the time was too short for any.
-
-        An interrupt ends the fits under way at their next look at the clock, and goes on to the caller. Linear algebra
-        gets one thread a fit: more threads than cores wait for each other, and took ten times as long.
-        """
-        self._issued.clear()
-        with (
-            threadpool_limits(limits=1, user_api="blas"),
-            ThreadPoolExecutor(self.workers, thread_name_prefix="fit") as pool,
-        ):
-            try:
-                return list(pool.map(lambda job: self._fit(job, end), jobs))
-            except BaseException:
-                end.at = -inf
-                for deadline in self._issued:
-                    deadline.at = -inf
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _fit(self, job: Job, end: Deadline) -> Fit | None:
-        before = end.left
-        deadline = end.within(min(job.seconds, (1 - _TAIL) * before))
-        self._issued.append(deadline)
-        if deadline.passed:
-            return None
-        fitted = job.entrant.family.fit(
-            job.entrant.configuration, self.problem, job.train, job.valid, rounds=job.rounds, deadline=deadline
-        )
-        if fitted is None:
-            return None
-        predicted = fitted.member.predict(self.problem.matrix[job.asked])
-        return Fit(fitted, predicted, len(job.train), before - end.left)
 
 
 @dataclass(eq=False)
@@ -164,6 +55,7 @@ class Race:
     track: Track
     log: Log
     absolute: bool = False
+    trials: int | None = None
     entrants: list[Entrant] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
     stopped_because: str = ""
@@ -171,47 +63,160 @@ class Race:
     _unhelpful: int = 0
 
     def run(self, proposals: Sequence[tuple[ModelFamily, Configuration]]) -> None:
-        """Run heats of the proposals in their order until all ran, none helps any more, or the time is up."""
-        waiting = [Entrant(*proposal) for proposal in sorted(proposals, key=lambda p: (p[1].rank, p[1].name))]
-        cheap = [entrant for entrant in waiting if entrant.family.name in _NEVER_DROPPED]
-        rest = [entrant for entrant in waiting if entrant.family.name not in _NEVER_DROPPED]
-        self._run_heat(cheap, CHEAP_HEAT_SHARE * self.budget.spare(self.course, 0.0))
+        """Run heats of the proposals in their order until all ran, none helps any more, or the time is up.
+
+        An interrupt ends the race with what it has, if that is anything.
+        """
+        try:
+            self._run(sorted(proposals, key=lambda p: (p[1].rank, p[1].name)))
+        except KeyboardInterrupt:
+            if not self.complete():
+                raise
+            self.budget.deadline.at = self.budget.deadline.now
+            self._weigh(0)
+            self.stopped_because = INTERRUPTED
+
+    def _run(self, proposals: Sequence[tuple[ModelFamily, Configuration]]) -> None:
+        floor = [p for p in proposals if p[0].name == BASELINE]
+        cheap = [p for p in proposals if p[0].name in _NEVER_DROPPED and p[0].name != BASELINE]
+        rest = [Entrant(*p) for p in proposals if p[0].name not in _NEVER_DROPPED][: self.trials]
+        self._run_cheap(floor)
         needed = self._pilot(rest[0]) if rest and self.complete() else None
-        width = 1  # The first learner runs alone: what it shows lets the others spend their time better.
+        if needed is not None and self.budget.is_long(self.course, needed * _FULL_ROUNDS / _FEWEST_ROUNDS):
+            needed = self._shorten(needed, floor)
+        self._run_cheap(cheap)
+        if needed is not None:
+            rest, needed = self._looked_at(rest, needed)
+        self._run_heats(rest, needed)
+
+    def _run_heats(self, rest: list[Entrant], needed: float | None) -> None:
+        """Run heats until none is left, none helps, or the time is up; `needed` seconds are what one entrant takes."""
+        width = 1 if needed is None else _HEAT
+        done = 0
         while rest:
             spare = self.budget.spare(self.course, self._promised())
             if needed is not None and needed * width > spare:
                 width = 1
-            heats_left = -(-len(rest) // _HEAT)
+            heats_left = -(-len(rest) // width)
             seconds = self.budget.heat_seconds(spare, needed and needed * width, heats_left=heats_left)
             if seconds <= 0 and self._has_learner():
                 self.stopped_because = "The time was up."
                 return
             heat, rest = rest[:width], rest[width:]
-            before = self.budget.deadline.left
+            before = self.budget.deadline.now
             self._run_heat(heat, seconds or spare)
             if not all(entrant.dropped for entrant in heat):
-                needed = (before - self.budget.deadline.left) / len(heat)
-            self.log.progress(1 - len(rest) / len(waiting), f"{', '.join(e.name for e in heat)} fitted")
-            if self._unhelpful >= _patience(self.course.rows):
+                needed = (self.budget.deadline.now - before) / len(heat)
+            done += len(heat)
+            self.log.progress(done / (done + len(rest)), f"{', '.join(e.name for e in heat)} fitted")
+            if self.trials is None and self._unhelpful >= _patience(self.course.rows):
                 self.stopped_because = "More candidates no longer helped."
                 return
+            if not rest and self.trials is None:
+                rest = self._again()
             width = _HEAT
         self.stopped_because = "Every configuration was tried." if self.complete() else "The time was up."
+
+    def _again(self) -> list[Entrant]:
+        """Return the entrants that help most with another seed: where all was tried, their mean is steadier."""
+        known = {entrant.name for entrant in self.entrants}
+        chosen = [e for e in self.entrants if e.name in self.weights and e.family.traits.seeded]
+        best = sorted(chosen, key=lambda entrant: -self.weights[entrant.name])[:_AGAIN]
+        copies = [
+            Entrant(
+                e.family,
+                replace(e.configuration, name=f"{e.name}-again", like=e.configuration.like or e.name),
+                seed=e.seed + 1,
+                look=e.look,
+            )
+            for e in best
+            if e.seed < _AGAIN
+        ]
+        return [copy for copy in copies if copy.name not in known]
+
+    def _looked_at(self, rest: list[Entrant], needed: float) -> tuple[list[Entrant], float]:
+        """Look at as many entrants as a part of the time allows, and return all in the order to run them.
+
+        A look is a quick fit of the largest fold (a larger learning rate, say); those that have none of their own run
+        that fold in earnest. The order is that of a greedy ensemble on that fold, then of the loss; those that are
+        hopeless are left out. Returned too: the seconds that one of the first is thought to take.
+        """
+        at = max(range(len(self.course.choosing)), key=lambda at: len(self.course.choosing[at].train))
+        fold = self.course.choosing[at]
+        spare = self.budget.spare(self.course, 0.0)
+        if 2 * needed * len(fold.train) / self.course.choosing_work > _LOOK_SHARE * spare / len(rest[:_FEWEST_LOOKS]):
+            return rest, needed
+        end = self.budget.racing(0.0).within(_LOOK_SHARE * spare)
+        slot = self.budget.slot(spare / _LOOK_HEATS, len(fold.train), self._turns(1))
+        jobs = [Job(_for_a_look(entrant), fold.train, fold.valid, fold.valid, slot) for entrant in rest]
+        for entrant, fit in zip(rest, self.track.run(jobs, end), strict=True):
+            entrant.look = fit
+            if fit is not None and entrant.configuration.look is None:
+                entrant.fits[at] = fit
+        ordered = self._in_order_of_looks(rest, fold)
+        seen = [e for e in ordered if e.look is not None][:_LOOK_HEATS]
+        self.log.note(f"A quick look at {sum(e.look is not None for e in rest)} of {len(rest)} configurations.")
+        per_row = sum(_seconds_in_earnest(entrant) for entrant in seen) / max(len(seen), 1)
+        return ordered, per_row * self.course.choosing_work / self.track.workers if seen else needed
+
+    def _in_order_of_looks(self, rest: Sequence[Entrant], fold: Fold) -> list[Entrant]:
+        looks = [(entrant, entrant.look) for entrant in rest if entrant.look is not None]
+        if not looks:
+            return list(rest)
+        weight = None if self.problem.weight is None else self.problem.weight[fold.valid]
+        target, answers = self.problem.target[fold.valid], [look.predicted for _, look in looks]
+        pool = Pool.of(self.problem.task, target, answers, absolute=self.absolute, weight=weight)
+        chosen, losses, row_losses = choose_weights(pool), pool.losses(), pool.row_losses()
+        best = row_losses[int(np.argmin(losses))]
+        order = sorted(range(len(looks)), key=lambda i: (-chosen[i], losses[i]))
+        hopeful = [looks[i][0] for i in order if not _is_far_behind(row_losses[i], best)]
+        for entrant, _ in looks:
+            if entrant not in hopeful:
+                entrant.dropped = "far behind at a first look"
+                entrant.fits.clear()
+        self.entrants += [entrant for entrant, _ in looks if entrant.dropped]
+        return hopeful + [entrant for entrant in rest if entrant.look is None]
+
+    def _run_cheap(self, proposals: Sequence[tuple[ModelFamily, Configuration]]) -> None:
+        """Run what is sure to be quick, all at once."""
+        if proposals:
+            spare = self.budget.spare(self.course, 0.0)
+            self._run_heat([Entrant(*p) for p in proposals], CHEAP_HEAT_SHARE * spare)
+
+    def _shorten(self, needed: float, floor: Sequence[tuple[ModelFamily, Configuration]]) -> float:
+        """Go on with the shortened course, and return what a configuration needs on that."""
+        work = self.course.choosing_work
+        self.course = self.course.shortened()
+        self.entrants.clear()
+        self.weights.clear()
+        self._loss = inf
+        self.log.note(
+            "A configuration takes long on these rows: one fit each, and the chosen ones learn from all rows."
+        )
+        self._run_cheap(floor)
+        return needed * self.course.choosing_work / work
 
     def _has_learner(self) -> bool:
         """Say whether a candidate that is worth waiting for is complete, or was given its chance."""
         return not self.complete() or any(entrant.family.name not in _NEVER_DROPPED for entrant in self.entrants)
 
     def _pilot(self, entrant: Entrant) -> float | None:
-        """Fit a few rounds, and return the wall seconds in which a configuration could run its choosing folds."""
+        """Fit a few rounds, and return the wall seconds in which a configuration could run its choosing folds.
+
+        The first round of all is not counted: it also prepares what all fits share.
+        """
+        end = self.budget.racing(0.0)
+        if end.left == inf:
+            return None
         fold = max(self.course.choosing, key=lambda fold: len(fold.train))
         slot = CHEAP_HEAT_SHARE * self.budget.spare(self.course, 0.0)
-        job = Job(entrant, fold.train, None, fold.valid[:1], slot, _PILOT_ROUNDS)
-        fit = self.track.run([job], self.budget.racing(0.0))[0]
-        if fit is None or not fit.fitted.rounds:
-            return None
-        round_and_row = fit.seconds / fit.fitted.rounds / fit.train_rows
+        round_and_row = 0.0
+        for rounds in (1, _PILOT_ROUNDS):
+            job = Job(entrant, fold.train, None, fold.valid[:1], slot, rounds)
+            fit = self.track.run([job], end)[0]
+            if fit is None or not fit.fitted.rounds:
+                return None
+            round_and_row = fit.seconds / fit.fitted.rounds / fit.train_rows
         return _FEWEST_ROUNDS * round_and_row * self.course.choosing_work / self.track.workers
 
     def complete(self) -> list[Entrant]:
@@ -225,10 +230,10 @@ class Race:
         order = sorted(range(len(self.course.choosing)), key=lambda at: -len(self.course.choosing[at].train))
         first = max(self.track.workers // len(heat), 1)
         turns = [order[:first], order[first:]]
-        sizes = [[len(self.course.choosing[at].train) for at in turn for _ in heat] for turn in turns]
+        sizes = self._turns(len(heat))
         for turn in turns:
             runners = [entrant for entrant in heat if not entrant.dropped]
-            places = [(entrant, at) for at in turn for entrant in runners]
+            places = [(entrant, at) for at in turn for entrant in runners if at not in entrant.fits]
             fits = self.track.run([self._job(entrant, at, seconds, sizes) for entrant, at in places], end)
             for (entrant, at), fit in zip(places, fits, strict=True):
                 if fit is None:
@@ -237,7 +242,33 @@ class Race:
                     entrant.fits[at] = fit
             if turn is turns[0]:
                 self._drop_hopeless(runners, order[0])
+        if self.course.reporting is not None:
+            self._report([e for e in heat if len(e.fits) == len(order)], self.course.reporting, seconds, end)
         self._weigh(len(heat))
+
+    def _report(self, heat: Sequence[Entrant], fold: Fold, seconds: float, end: Deadline) -> None:
+        """Fit up to the reporting fold, with the rounds that the choosing folds took, and ask about it.
+
+        The last choosing fold's member answers where it learned from the same rows, or where time is short.
+        """
+        slot = self.budget.slot(seconds, len(fold.train), self._turns(len(heat)))
+        jobs = [Job(e, fold.train, None, fold.valid, slot, e.rounds(len(fold.train))) for e in heat]
+        fits = [None] * len(jobs) if self.course.reports_at_once else self.track.run(jobs, end)
+        for entrant, job, fit in zip(heat, jobs, fits, strict=True):
+            entrant.report = fit if fit is not None and fit.is_grown(job) else self._said_by_last(entrant, fold)
+
+    def _said_by_last(self, entrant: Entrant, fold: Fold) -> Fit:
+        last = entrant.fits[max(entrant.fits)]
+        return Fit(last.fitted, last.fitted.member.predict(self.problem.matrix[fold.valid]), last.train_rows, 0.0)
+
+    def _turns(self, entrants: int) -> list[list[int]]:
+        """Return the training rows of all fits of so many entrants, in the turns that follow each other."""
+        sizes = sorted((len(fold.train) for fold in self.course.choosing), reverse=True)
+        first = max(self.track.workers // max(entrants, 1), 1)
+        turns = [sizes[:first] * entrants, sizes[first:] * entrants]
+        if self.course.reporting is not None and not self.course.reports_at_once:
+            turns.append([len(self.course.reporting.train)] * entrants)
+        return turns
 
     def _job(self, entrant: Entrant, at: int, seconds: float, sizes: list[list[int]]) -> Job:
         fold: Fold = self.course.choosing[at]
@@ -256,9 +287,7 @@ class Race:
         others = [e for e in self.entrants if at in e.fits]
         losses = {e.name: self._row_losses(target, e.fits[at].predicted) for e in others}
         best = min(losses.values(), key=lambda loss: float(loss.mean()))
-        excess = losses[entrant.name] - best
-        error = float(excess.std()) / np.sqrt(len(excess))
-        return bool(excess.mean() > max(2 * error, _HOPELESS * float(best.mean())))
+        return _is_far_behind(losses[entrant.name], best)
 
     def _row_losses(self, target: NDArray[Any], predicted: Floats) -> Floats:
         losses: Floats = Pool.of(self.problem.task, target, [predicted], absolute=self.absolute).row_losses()[0]
@@ -279,13 +308,45 @@ class Race:
 
     def pool(self, entrants: Sequence[Entrant]) -> Pool:
         """Return the choosing folds' predictions of some entrants, ready to be mixed."""
-        target = np.concatenate([self.problem.target[fold.valid] for fold in self.course.choosing])
-        return Pool.of(self.problem.task, target, [e.predicted() for e in entrants], absolute=self.absolute)
+        target = self._told(self.problem.target)
+        weight = None if self.problem.weight is None else self._told(self.problem.weight)
+        answers = [e.predicted() for e in entrants]
+        return Pool.of(self.problem.task, target, answers, absolute=self.absolute, weight=weight)
+
+    def _told(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([values[fold.valid] for fold in self.course.choosing])
 
     def _promised(self) -> float:
         """Return the wall seconds that the closing fits of the entrants now chosen will take."""
-        chosen = [e for e in self.entrants if e.name in self.weights]
+        chosen = [e for e in self.complete() if e.name in self.weights]
         return sum(e.pace for e in chosen) * self.course.closing_work / self.track.workers
+
+
+def _for_a_look(entrant: Entrant) -> Entrant:
+    """Return the entrant with the parameters of a quick look, where it has such."""
+    look = entrant.configuration.look
+    if look is None:
+        return entrant
+    configuration = entrant.configuration
+    return Entrant(
+        entrant.family,
+        replace(configuration, name=f"{entrant.name}?", like=entrant.name, params=configuration.params | look),
+    )
+
+
+def _seconds_in_earnest(entrant: Entrant) -> float:
+    """Return the seconds a training row will take, going by the look."""
+    if entrant.look is None:
+        return 0.0
+    slower = 1.0 if entrant.configuration.look is None else _LOOK_IS_QUICKER
+    return slower * entrant.look.seconds / entrant.look.train_rows
+
+
+def _is_far_behind(losses: Floats, best: Floats) -> bool:
+    """Say whether row losses are worse by more than luck, and by a quarter of the best."""
+    excess = losses - best
+    error = float(excess.std()) / np.sqrt(len(excess))
+    return bool(excess.mean() > max(2 * error, _HOPELESS * float(best.mean())))
 
 
 def _patience(rows: int) -> int:

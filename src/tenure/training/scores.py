@@ -19,9 +19,15 @@ _STRETCHES: Final = 40
 
 
 def score(
-    metric: Metric, target: NDArray[Any], predicted: Floats, *, clusters: Clusters | None = None, seed: int = 0
+    metric: Metric,
+    target: NDArray[Any],
+    predicted: Floats,
+    *,
+    clusters: Clusters | None = None,
+    weight: Floats | None = None,
+    seed: int = 0,
 ) -> Score:
-    """Return the metric with its 95 % interval.
+    """Return the metric with its 95 % interval; `weight` (n,) is how much each row counts.
 
     A metric without row losses needs hundreds of resamples; those look at evenly spaced rows of a large table, and the
     interval is narrowed by the square root of the share seen.
@@ -29,12 +35,14 @@ def score(
     rows = len(target)
     step = -(-predicted.size // _RESAMPLED_CELLS)
     by_rows = metric.row_loss is not None
-    if by_rows or step == 1 or (metric.name == "roc_auc" and clusters is None and predicted.shape[1] == 2):
-        return score_with_interval(metric, target, predicted, clusters=clusters, seed=seed)
+    is_ranking = metric.name == "roc_auc" and predicted.shape[1:] == (2,)
+    if by_rows or step == 1 or (is_ranking and clusters is None and weight is None):
+        return score_with_interval(metric, target, predicted, clusters=clusters, weight=weight, seed=seed)
     seen = np.arange(0, rows, step)
     part = None if clusters is None else clusters[seen]
-    draft = score_with_interval(metric, target[seen], predicted[seen], clusters=part, seed=seed)
-    value = metric(target, predicted)
+    counts = None if weight is None else weight[seen]
+    draft = score_with_interval(metric, target[seen], predicted[seen], clusters=part, weight=counts, seed=seed)
+    value = metric(target, predicted, weight=weight)
     # With clusters the number of clusters decides the width, and it is the same in the part.
     narrowed = 1.0 if clusters is not None else float(np.sqrt(len(seen) / rows))
     low, high = (value + narrowed * (end - draft.value) for end in (draft.low, draft.high))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +18,25 @@ from tenure.core.metrics import log_losses
 from tenure.core.modelling import Floats, Importance, Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context, ModelFamily
 from tenure.model.bundle import write_bundle
-from tenure.model.fitted import FittedModel, tempered
+from tenure.model.fitted import FittedModel
+from tenure.model.intervals import ProbabilityInterval, ValueInterval
 from tenure.training.budget import TRAINING_SHARE, Budget, refuse
-from tenure.training.calibration import Calibration, calibrate, residual_interval
+from tenure.training.calibration import Calibration, calibrate, probability_interval, residual_interval
 from tenure.training.closing import Ensemble, close
+from tenure.training.honesty import expected_score
 from tenure.training.importance import Judged, measure_importance
 from tenure.training.leaderboard import candidates, honest_scores, oof_table
 from tenure.training.material import Material, families_of, prepare, proposals_of
-from tenure.training.race import BASELINE, Race, Track
+from tenure.training.race import BASELINE, Race
 from tenure.training.threshold import Choice, choose_threshold
+from tenure.training.track import Track
 
 _SALT: Final = 5
 _IMPORTANCE_ROWS: Final = 2_000
 _IMPORTANCE_SECONDS: Final = 0.25
 """At least; the only thing that may run over the budget."""
+_EXPECTING_SHARE: Final = 0.3
+"""Of the time left after the last fit, for asking the members of other folds; importance has the rest."""
 _STORED_ROWS: Final = 100
 
 
@@ -41,11 +47,21 @@ class _Answer:
     predicted: Floats
     calibration: Calibration
     choice: Choice | None
-    interval: tuple[float, float] | None
+    interval: ValueInterval | None = None
+    sure: ProbabilityInterval | None = None
 
 
-def train(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: ValidationPlan) -> Leaderboard:
+def train(
+    ctx: Context,
+    snapshot: Snapshot,
+    quality: QualityReport,
+    plan: ValidationPlan,
+    *,
+    seconds: float | None = None,
+) -> Leaderboard:
     """Fit candidates on the plan's folds until the budget ends, and keep the best ensemble of them as a model.
+
+    `seconds` is the wall time; left out, 70 % of the project's budget. With `training.trials` no clock is looked at.
 
     Raises:
         BudgetError: not even the baseline could be fitted.
@@ -53,7 +69,11 @@ def train(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Valida
         ExtraMissingError: the project file names a family whose package is not installed.
     """
     started = ctx.timer()
-    seconds = TRAINING_SHARE * ctx.project.training.budget
+    trials = ctx.project.training.trials
+    if trials is not None:
+        seconds = inf
+    elif seconds is None:
+        seconds = TRAINING_SHARE * ctx.project.training.budget
     workers = os.cpu_count() or 1
     budget = Budget(seconds, ctx.deadline(seconds), workers=workers)
     families = families_of(ctx)
@@ -62,12 +82,21 @@ def train(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Valida
     ensemble = close(race)
     answer = _decide(ctx, snapshot, material, ensemble)
     score, baseline = honest_scores(material, plan, ensemble, answer.predicted)
+    expected, expected_says = expected_score(
+        material,
+        plan,
+        ensemble,
+        answer.predicted,
+        score,
+        calibrate=answer.calibration.apply,
+        deadline=ctx.deadline(_EXPECTING_SHARE * budget.deadline.left),
+    )
     ranked = candidates(race, material, ensemble)
     model = _keep(ctx, _model(ctx, snapshot, quality, material, ensemble, answer), material)
     oof = ctx.artifacts.put_table(oof_table(material, ensemble, answer.predicted))
     baseline_oof = ctx.artifacts.put_table(oof_table(material, ensemble, ensemble.baseline))
     # Last, because it can use whatever time is left.
-    importance = _importance(ctx, material, ensemble, answer.calibration.temperature, budget)
+    importance = _importance(ctx, material, ensemble, answer.calibration, budget)
     return Leaderboard(
         task=material.problem.task.value,
         metric=material.metric.name,
@@ -76,6 +105,8 @@ def train(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Valida
         oof=oof,
         baseline_oof=baseline_oof,
         score=score,
+        expected=expected,
+        expected_says=expected_says,
         baseline=baseline,
         naive_score=next((c for c in ranked if c.family != BASELINE and c.complete), ranked[0]).score,
         importance=importance,
@@ -83,7 +114,7 @@ def train(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Valida
         threshold_reason="" if answer.choice is None else answer.choice.reason,
         calibration=answer.calibration.name,
         calibration_reason=answer.calibration.reason,
-        budget_seconds=seconds,
+        budget_seconds=0.0 if trials is not None else seconds,
         seconds=ctx.timer() - started,
         stopped_because=race.stopped_because,
         clean=quality.clean,
@@ -99,6 +130,7 @@ def _run_race(ctx: Context, material: Material, budget: Budget, families: list[M
         Track(material.problem, workers=budget.workers),
         ctx.log,
         absolute=material.metric.name == "mae",
+        trials=ctx.project.training.trials,
     )
     race.run(list(proposals_of(ctx, families, material.problem)))
     if not any(entrant.family.name == BASELINE for entrant in race.complete()):
@@ -111,22 +143,24 @@ def _decide(ctx: Context, snapshot: Snapshot, material: Material, ensemble: Ense
     """Calibrate, and choose threshold or interval; only rows of choosing folds are looked at."""
     task = material.problem.task
     seen = ensemble.chosen_on
-    target = material.problem.target[ensemble.rows[seen]]
+    rows = ensemble.rows[seen]
+    target, weight = material.problem.target[rows], material.problem.weight
+    counts = None if weight is None else weight[rows]
     if task is Task.REGRESSION:
-        interval = residual_interval(target, ensemble.predicted[seen])
+        interval = residual_interval(target, ensemble.predicted[seen], weight=counts)
         return _Answer(ensemble.predicted, Calibration(), None, interval)
-    calibration, adjusted = calibrate(target, ensemble.predicted[seen], ensemble.folds)
-    predicted = tempered(ensemble.predicted, calibration.temperature).copy()
+    calibration, adjusted = calibrate(target, ensemble.predicted[seen], ensemble.folds, weight=counts)
+    predicted = calibration.apply(ensemble.predicted).copy()
     predicted[seen] = adjusted
-    choice = None
-    if task is Task.BINARY:
-        value = ctx.project.value
-        choice = choose_threshold(target, adjusted[:, -1], value, positive=snapshot.classes[-1])
-    return _Answer(predicted, calibration, choice, None)
+    if task is Task.MULTICLASS:
+        return _Answer(predicted, calibration, None)
+    positive = adjusted[:, -1]
+    choice = choose_threshold(target, positive, ctx.project.value, positive=snapshot.classes[-1], weight=counts)
+    return _Answer(predicted, calibration, choice, sure=probability_interval(target, positive, weight=counts))
 
 
 def _importance(
-    ctx: Context, material: Material, ensemble: Ensemble, temperature: float, budget: Budget
+    ctx: Context, material: Material, ensemble: Ensemble, calibration: Calibration, budget: Budget
 ) -> tuple[Importance, ...]:
     """Measure importance by the members that never saw the judged rows."""
     rng = ctx.rng(_SALT)
@@ -138,7 +172,7 @@ def _importance(
         said = ensemble.judge(matrix)
         if problem.task is Task.REGRESSION:
             return float(np.mean(np.square(target[: len(said)] - said)))
-        return float(np.mean(log_losses(target[: len(said)], tempered(said, temperature))))
+        return float(np.mean(log_losses(target[: len(said)], calibration.apply(said))))
 
     judged = Judged(problem.matrix[rows], material.plan.sources, loss, ensemble.contributions)
     deadline = ctx.deadline(max(budget.deadline.left, _IMPORTANCE_SECONDS))
@@ -169,6 +203,8 @@ def _model(
         metric=material.metric.name,
         key=schema.key,
         time=schema.time,
+        probability_interval=answer.sure,
+        curve=answer.calibration.curve,
     )
 
 

@@ -28,10 +28,13 @@ class Choice:
     reason: str
 
 
-def choose_threshold(target: NDArray[Any], probability: Floats, value: ValueSection, *, positive: str) -> Choice:
+def choose_threshold(
+    target: NDArray[Any], probability: Floats, value: ValueSection, *, positive: str, weight: Floats | None = None
+) -> Choice:
     """Return the threshold on the probability of the positive class.
 
-    `target` is 1 for rows that are positive; `positive` is that class in words.
+    `target` is 1 for rows that are positive; `positive` is that class in words; `weight` (n,) is how much each row
+    counts.
     """
     if value.is_given:
         at = value.break_even
@@ -39,13 +42,14 @@ def choose_threshold(target: NDArray[Any], probability: Floats, value: ValueSect
     truth = target == 1
     step = -(-len(truth) // _MOST_ROWS)
     truth, probability = truth[::step], probability[::step]
+    counts = np.ones(len(truth)) if weight is None else weight[::step]
     thresholds = np.unique(np.quantile(probability, np.linspace(0, 1, _SCANNED + 1)))
-    scores = f1_scores(truth, probability, thresholds)
-    at_half = float(f1_scores(truth, probability, np.array([0.5]))[0])
+    scores = f1_scores(truth, probability, thresholds, weight=counts)
+    at_half = float(f1_scores(truth, probability, np.array([0.5]), weight=counts)[0])
     if at_half >= _GOOD_ENOUGH * float(scores.max()):
         return Choice(0.5, "The more likely answer is given: 50 % divides yes from no.")
     at = _plateau_centre(thresholds, scores, int(truth.sum()))
-    said, true = float(np.mean(probability >= 0.5)), float(np.mean(truth))
+    said, true = (float(np.average(part, weights=counts)) for part in (probability >= 0.5, truth))
     reason = (
         f"At 50 % the model would say {positive!r} for {said:.1%} of the rows, where it is true for {true:.1%}. "
         f"From {at:.1%} on it finds more of them without too many false alarms."
@@ -53,14 +57,21 @@ def choose_threshold(target: NDArray[Any], probability: Floats, value: ValueSect
     return Choice(at, reason)
 
 
-def f1_scores(truth: NDArray[np.bool_], probability: Floats, thresholds: Floats) -> Floats:
-    """Return the F1 of the positive class at each threshold."""
-    order = np.sort(probability)
-    found = np.sort(probability[truth])
-    said = len(order) - np.searchsorted(order, thresholds, "left")
-    right = len(found) - np.searchsorted(found, thresholds, "left")
-    scores: Floats = 2.0 * right / np.maximum(said + len(found), 1)
+def f1_scores(
+    truth: NDArray[np.bool_], probability: Floats, thresholds: Floats, *, weight: Floats | None = None
+) -> Floats:
+    """Return the F1 of the positive class at each threshold; `weight` (n,) is how much each row counts."""
+    counts = np.ones(len(truth)) if weight is None else weight
+    order = np.argsort(probability, kind="stable")
+    at = np.searchsorted(probability[order], thresholds, "left")
+    said, right = (_from_each(part[order])[at] for part in (counts, counts * truth))
+    scores: Floats = 2.0 * right / np.maximum(said + counts[truth].sum(), 1e-12)
     return scores
+
+
+def _from_each(counts: Floats) -> Floats:
+    """Return the sums from each position to the end, and 0 for the end itself."""
+    return np.append(np.cumsum(counts[::-1])[::-1], 0.0)
 
 
 def _plateau_centre(thresholds: Floats, scores: Floats, positives: int) -> float:

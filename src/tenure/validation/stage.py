@@ -44,11 +44,14 @@ class _Split:
         return int(self.blocks[:, 0].max()) + 1
 
 
-def design_validation(ctx: Context, snapshot: Snapshot, quality: QualityReport) -> ValidationPlan:
+def design_validation(
+    ctx: Context, snapshot: Snapshot, quality: QualityReport, *, compare: bool = True
+) -> ValidationPlan:
     """Choose how candidates will be compared, and say why in one sentence.
 
     Time comes first because it copies how the model will be used; a group that owns several rows is kept on one side
-    of every split; exact copies too. `validation.splitter` overrules the choice.
+    of every split; exact copies too. `validation.splitter` overrules the choice. `compare` also asks a quick model
+    what a plain random split would have claimed.
 
     Raises:
         ConfigError: the project asks for a metric or splitter that does not fit the data.
@@ -76,6 +79,8 @@ def design_validation(ctx: Context, snapshot: Snapshot, quality: QualityReport) 
         embargo_seconds=split.embargo,
         made_from=(snapshot.digest, quality.digest),
     )
+    if not compare:
+        return plan
     said = _against_naive(ctx, snapshot, quality, frame, split, plan, deadline)
     return replace(plan, naive=said.naive, planned=said.planned, naive_says=said.says)
 

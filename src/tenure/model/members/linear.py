@@ -2,123 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
-from tenure.core.modelling import Floats, Indices, Task
+from tenure.core.modelling import Floats, Task
+from tenure.model.design import LinearDesign
 
-_LEVELS: Final = 30
-_TAIL: Final = 0.005
 _CHUNK: Final = 1 << 20
-_QUANTILE_ROWS: Final = 100_000
-
-
-@dataclass(frozen=True, eq=False)
-class LinearDesign:
-    """How the encoded matrix becomes columns that a linear model can use.
-
-    Numbers are clipped at their outer 0.5 %, standardised, and 0 where missing; a flag tells where they were missing;
-    the 30 most frequent levels of each category become one column each, and one more says "missing or unseen" where
-    training had missing values. `number`, `flag` and `level_of` are column positions in the encoded matrix, `level` the
-    codes; `means` (of all design columns) is where explanations count from.
-    """
-
-    number: Indices
-    low: Floats
-    high: Floats
-    centre: Floats
-    scale: Floats
-    flag: Indices
-    level_of: Indices
-    level: Floats
-    means: Floats
-
-    @property
-    def width(self) -> int:
-        """Return how many design columns there are."""
-        return len(self.number) + len(self.flag) + len(self.level_of)
-
-    @property
-    def origins(self) -> Indices:
-        """Return, for each design column, its column in the encoded matrix."""
-        return np.concatenate([self.number, self.flag, self.level_of])
-
-    @classmethod
-    def fit(cls, matrix: Floats, categorical: Sequence[bool]) -> Self:
-        """Learn the design from an encoded matrix (n, d), NaN for missing.
-
-        Quantiles are taken from at most 100,000 evenly spaced rows.
-        """
-        rows = matrix[:: max(1, matrix.shape[0] // _QUANTILE_ROWS)]
-        numbers: list[tuple[int, float, float, float, float]] = []
-        flags: list[int] = []
-        levels: list[tuple[int, float]] = []
-        for at, is_category in enumerate(categorical):
-            column = rows[:, at]
-            known = column[~np.isnan(column)]
-            if 0 < known.size < column.size:
-                flags.append(at)
-            if is_category:
-                levels += [(at, code) for code in _frequent(known)]
-            elif known.size:
-                low, high = _clipping(known)
-                clipped = np.clip(known, low, high)
-                spread = float(np.std(clipped))
-                if spread > 0:
-                    numbers.append((at, low, high, float(np.mean(clipped)), spread))
-        number, flag, level = (
-            np.array(numbers, dtype=np.float64).reshape(-1, 5).T,
-            np.array(flags, dtype=np.int64),
-            np.array(levels, dtype=np.float64).reshape(-1, 2).T,
-        )
-        draft = cls(
-            number=number[0].astype(np.int64),
-            low=number[1],
-            high=number[2],
-            centre=number[3],
-            scale=number[4],
-            flag=flag,
-            level_of=level[0].astype(np.int64),
-            level=level[1],
-            means=np.zeros(number.shape[1] + flag.size + level.shape[1]),
-        )
-        return replace(draft, means=draft.transform(rows).mean(axis=0, dtype=np.float64))
-
-    def transform(self, matrix: Floats, dtype: DTypeLike = np.float64) -> NDArray[Any]:
-        """Return the design of an encoded matrix: (n, width). `dtype` float32 halves the memory for fitting."""
-        design = np.empty((matrix.shape[0], self.width), dtype=dtype)
-        step = max(1, _CHUNK // max(self.width, 1))
-        numbers, flags = len(self.number), len(self.number) + len(self.flag)
-        for start in range(0, matrix.shape[0], step):
-            rows, out = matrix[start : start + step], design[start : start + step]
-            scaled = (np.minimum(np.maximum(rows[:, self.number], self.low), self.high) - self.centre) / self.scale
-            out[:, :numbers] = np.where(np.isnan(scaled), 0.0, scaled)
-            out[:, numbers:flags] = np.isnan(rows[:, self.flag])
-            out[:, flags:] = rows[:, self.level_of] == self.level
-        return design
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def _frequent(codes: Floats) -> list[float]:
-    """Return the most frequent codes; of two levels only the second, as the first says nothing new."""
-    values, counts = np.unique(codes, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:_LEVELS]
-    kept = sorted(values[order].tolist())
-    return kept[1:] if len(values) == 2 else kept
-
-
-def _clipping(known: Floats) -> tuple[float, float]:
-    """Return where to clip: the outer 0.5 %, or the ends where nearly all values are equal."""
-    low, high = (float(q) for q in np.quantile(known, (_TAIL, 1 - _TAIL)))
-    return (low, high) if low < high else (float(known.min()), float(known.max()))
 
 
 class LinearMember:

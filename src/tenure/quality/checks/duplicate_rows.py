@@ -22,7 +22,7 @@ class DuplicateRows:
     def measure(self, evidence: QualityEvidence) -> Iterator[Measurement]:
         """Yield the share of repeated rows; its evidence holds the share of rows with a twin of another target."""
         schema, table = evidence.schema, evidence.table
-        kept = [c.name for c in schema.columns if c.role not in (Role.KEY, Role.IGNORED, Role.TARGET)]
+        kept = [c.name for c in schema.columns if c.role not in (Role.KEY, Role.IGNORED, Role.TARGET, Role.WEIGHT)]
         if not kept or schema.target is None:
             yield Measurement(self.name, 0.0, skipped="There are no columns to compare.")
             return

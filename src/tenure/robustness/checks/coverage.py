@@ -28,7 +28,8 @@ class IntervalCoverage:
             yield Measurement(_NAME, np.nan, skipped="the model gives no intervals.")
             return
         target, said = evidence.honest.target, evidence.honest.predicted
-        inside = (target >= said + interval[0]) & (target <= said + interval[1])
+        low, high = interval.around(said)
+        inside = (target >= low) & (target <= high)
         share = float(inside.mean())
         chance = _Z95 * float(np.sqrt(_PROMISED * (1 - _PROMISED) / inside.size))
         yield Measurement(

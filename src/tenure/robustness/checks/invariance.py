@@ -51,7 +51,7 @@ class Invariance:
         unread = [
             column.name
             for column in evidence.scorer.model.schema.columns
-            if column.role in (Role.KEY, Role.IGNORED, Role.TARGET) and column.name in rows.columns
+            if column.role in (Role.KEY, Role.IGNORED, Role.TARGET, Role.WEIGHT) and column.name in rows.columns
         ]
         order = evidence.rng(self.name).permutation(rows.height)
         shuffled = rows.with_columns(rows[name][order].alias(name) for name in unread)

@@ -31,7 +31,7 @@ class CatBoostFamily:
     """Symmetric trees with ordered statistics of categories."""
 
     name: ClassVar[str] = "catboost"
-    traits: ClassVar[Traits] = Traits(tasks=frozenset(Task))
+    traits: ClassVar[Traits] = Traits(tasks=frozenset(Task), seeded=True)
 
     def configurations(self, shape: DataShape) -> Sequence[Configuration]:
         """Propose one configuration.
@@ -56,7 +56,7 @@ class CatBoostFamily:
         deadline: Deadline,
     ) -> Fitted | None:
         """Boost until the validated loss stops falling, `rounds` are done, or the time is up."""
-        trees = int(deadline.left / _seconds_per_tree(problem, len(train)))
+        trees = deadline.left / _seconds_per_tree(problem, len(train))
         if trees < _FEWEST_TREES:
             return None
         affordable = next((rate for rate in _RATES if 60 / rate <= trees), _RATES[-1])

@@ -16,13 +16,18 @@ from scipy.optimize import minimize
 
 from tenure.core.modelling import Configuration, DataShape, Floats, Indices, Task, Traits
 from tenure.core.ports import Deadline, Fitted, Problem
-from tenure.model.members.linear import LinearDesign, LinearMember
+from tenure.model.design import LinearDesign
+from tenure.model.members.linear import LinearMember
 
-_PATH: Final = (0.001, 0.01, 0.1, 1.0, 10.0)
+_PATH: Final = tuple(0.0004 * 4**step for step in range(10))
 """Inverse strength of the penalty at each step, as scikit-learn's C."""
-_CELLS: Final = 20_000_000
+_CELLS: Final = 10_000_000
 """Rows are sampled down to this many design cells."""
-_STEPS: Final = 100
+_FEWEST_PIECES: Final = 8
+_MOST_PIECES: Final = 20
+_ALL_PIECES: Final = 160
+_ROWS_A_PIECE: Final = 100
+_STEPS: Final = 40
 
 Narrow = NDArray[np.float32]
 
@@ -51,7 +56,8 @@ class LinearFamily:
         if deadline.left == 0:
             return None
         seen = _sample(train, len(problem.names), problem.seed)
-        design = LinearDesign.fit(problem.matrix[seen], problem.categorical)
+        pieces = _pieces(len(seen), problem.categorical.count(False))
+        design = LinearDesign.fit(problem.matrix[seen], problem.categorical, pieces=pieces)
         rows = _sample(seen, design.width, problem.seed)
         scale = _Scale.of(problem.task, problem.target[rows])
         fitting = _Fitting.of(problem, design, scale, rows, deadline)
@@ -67,6 +73,12 @@ class LinearFamily:
             if deadline.passed:
                 break
         return Fitted(scale.member(design, best, problem.target[rows]), steps) if steps else None
+
+
+def _pieces(rows: int, numbers: int) -> int:
+    """Return into how many pieces each number is cut: fewer where rows are few, or the design would be too large."""
+    shared = min(max(_ALL_PIECES // max(numbers, 1), _FEWEST_PIECES), _MOST_PIECES)
+    return min(shared, rows // _ROWS_A_PIECE, _CELLS // max(rows * numbers, 1))
 
 
 def _sample(rows: Indices, width: int, seed: int) -> Indices:

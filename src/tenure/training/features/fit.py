@@ -1,11 +1,13 @@
 """Fits the column plan: decides for every feature which operations turn it into numbers.
 
-Only the features themselves are looked at, never the target, so one plan serves all folds.
+Only text scores and target means look at the target. In the matrix for learning they are cross-fitted: no row's number
+has seen the row's own target, so one plan and one matrix serve all folds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Final
 
@@ -13,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from tenure.core.data import Column, Kind, Schema
+from tenure.core.modelling import Floats
+from tenure.model.calendar import CALENDAR_PARTS
 from tenure.model.operations import (
-    CALENDAR_PARTS,
     Calendar,
     Category,
     Difference,
@@ -22,11 +25,12 @@ from tenure.model.operations import (
     Number,
     Operation,
     TextShape,
-    TextTopics,
 )
 from tenure.model.plan import ColumnPlan
 from tenure.model.values import NO_MOMENT, moments_of, texts_of
-from tenure.training.features.text import fit_topics
+from tenure.training.features.crossfit import Outcomes
+from tenure.training.features.means import fit_means
+from tenure.training.features.text import fit_text
 
 MOST_CODES: Final = 1000
 """More levels than this become how often each was seen."""
@@ -47,46 +51,69 @@ _CYCLE_DAYS: Final = {
 }
 
 
-def fit_plan(
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """A plan, and the matrix for learning (n, width): what the plan gives, but with cross-fitted numbers."""
+
+    plan: ColumnPlan
+    matrix: Floats
+
+
+Step = tuple[Operation, Floats | None]
+"""An operation, and its cross-fitted numbers (n, outputs) where it looked at the target."""
+
+
+def fit_encoding(
     frame: pl.DataFrame,
     schema: Schema,
     *,
     rng: np.random.Generator,
+    outcomes: Outcomes | None = None,
     dropped: Collection[str] = (),
     text_rows: int = 50_000,
-) -> ColumnPlan:
-    """Return the plan for the features of `schema` without `dropped`, and for the calendar of its time column.
+) -> Encoding:
+    """Return the plan and the matrix for the features of `schema` without `dropped`, and the calendar of its time.
 
-    Columns that never vary in `frame` are left out. `text_rows` bounds from how many texts topics are learned.
+    Columns that never vary in `frame` are left out. Without `outcomes` nothing looks at the target. `text_rows` bounds
+    from how many texts topics and scores are learned.
     """
     columns = [column for column in schema.features if column.name not in dropped and column.name in frame.columns]
-    operations: list[Operation] = []
+    steps: list[Step] = []
     for column in columns:
-        operations += _operations(frame[column.name], column, rng, text_rows)
+        steps += _steps(frame[column.name], column, outcomes, rng, text_rows)
     times = [column.name for column in columns if column.kind is Kind.DATETIME]
-    operations += _differences(frame, times)
+    steps += _differences(frame, times)
     time = schema.time
     if time is not None and time in frame.columns and schema[time].kind is Kind.DATETIME:
-        operations += _calendar(frame[time], time)
-    return ColumnPlan(operations)
+        steps += _calendar(frame[time], time)
+    plan = ColumnPlan([operation for operation, _ in steps])
+    matrix = np.empty((frame.height, plan.width))
+    at = 0
+    for operation, numbers in steps:
+        end = at + len(operation.names)
+        matrix[:, at:end] = operation.encode(frame) if numbers is None else numbers
+        at = end
+    return Encoding(plan, matrix)
 
 
-def _operations(series: pl.Series, column: Column, rng: np.random.Generator, text_rows: int) -> Iterator[Operation]:
+def _steps(
+    series: pl.Series, column: Column, outcomes: Outcomes | None, rng: np.random.Generator, text_rows: int
+) -> Iterator[Step]:
     """Yield what turns one feature into numbers."""
     match column.kind:
         case Kind.NUMERIC | Kind.BOOLEAN:
             number = Number(column.name)
             if _varies(number, series):
-                yield number
+                yield number, None
         case Kind.CATEGORICAL:
-            yield from _category(series, column.name)
+            yield from _category(series, column.name, outcomes)
         case Kind.DATETIME:
             yield from _calendar(series, column.name)
         case Kind.TEXT:
-            yield TextShape(column.name)
-            topics = fit_topics(texts_of(series), rng=rng, rows=text_rows)
-            if topics is not None:
-                yield TextTopics(column.name, topics)
+            yield TextShape(column.name), None
+            found = fit_text(texts_of(series), column.name, outcomes, rng=rng, rows=text_rows)
+            if found is not None:
+                yield found
 
 
 def _varies(operation: Operation, series: pl.Series) -> bool:
@@ -94,8 +121,8 @@ def _varies(operation: Operation, series: pl.Series) -> bool:
     return len(np.unique(operation.encode(series.to_frame(operation.source)))) > 1
 
 
-def _category(series: pl.Series, name: str) -> Iterator[Operation]:
-    """Yield codes by frequency, or the frequency itself where there are very many levels."""
+def _category(series: pl.Series, name: str, outcomes: Outcomes | None) -> Iterator[Step]:
+    """Yield codes by frequency, or the frequency itself and target means where there are very many levels."""
     counts = texts_of(series).alias("level").drop_nulls().value_counts(name="count")
     counts = counts.sort(["count", "level"], descending=[True, False])
     if counts.height + (series.null_count() > 0) < 2:
@@ -103,15 +130,17 @@ def _category(series: pl.Series, name: str) -> Iterator[Operation]:
     common = pl.col("count") >= _RARE_COUNT if counts.height > _FEW_LEVELS else pl.lit(True)
     levels = counts.filter(common)["level"].to_list()
     if counts.height <= MOST_CODES and levels:
-        yield Category(name, tuple(levels), tuple(counts.filter(~common)["level"].to_list()))
+        yield Category(name, tuple(levels), tuple(counts.filter(~common)["level"].to_list())), None
         return
     often = counts.filter(pl.col("count") > 1)
     frequency = Frequency(name, tuple(often["level"].to_list()), tuple(often["count"].to_list()))
     if _varies(frequency, series):
-        yield frequency
+        yield frequency, None
+        if outcomes is not None and outcomes.outputs:
+            yield fit_means(texts_of(series), name, outcomes)
 
 
-def _calendar(series: pl.Series, name: str) -> Iterator[Operation]:
+def _calendar(series: pl.Series, name: str) -> Iterator[Step]:
     """Yield the calendar parts that vary and whose cycle was seen about twice.
 
     A part seen for less than that (the month, in half a year of rows) only counts elapsed time, which never comes back.
@@ -127,11 +156,11 @@ def _calendar(series: pl.Series, name: str) -> Iterator[Operation]:
     if different["minute"] == different["hour"] and "minute" in parts:
         parts.remove("minute")
     if parts:
-        yield Calendar(name, tuple(parts))
+        yield Calendar(name, tuple(parts)), None
 
 
-def _differences(frame: pl.DataFrame, times: list[str]) -> Iterator[Operation]:
+def _differences(frame: pl.DataFrame, times: list[str]) -> Iterator[Step]:
     """Yield the days between each two datetime features, at most ten, where they vary."""
     pairs = (Difference(later, earlier) for earlier, later in combinations(times, 2))
-    varying = (pair for pair in pairs if len(np.unique(pair.encode(frame))) > 1)
+    varying = ((pair, None) for pair in pairs if len(np.unique(pair.encode(frame))) > 1)
     yield from islice(varying, _MOST_DIFFERENCES)

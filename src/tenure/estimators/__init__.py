@@ -1,0 +1,1 @@
+"""The training room behind scikit-learn's interface."""

@@ -1,0 +1,1 @@
+"""Models of the owner's own: how their code is found, and how what they learned is kept as data."""

@@ -1,0 +1,1 @@
+"""How models of the owner's own learn: within their time, whatever their code does."""
