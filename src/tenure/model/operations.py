@@ -83,7 +83,7 @@ class Operation(ABC):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild the operation from `to_dict` and `arrays`."""
-        words: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
+        words: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         for name, word in words.items():
             words[name] = tuple(word) if isinstance(word, list) else word
         return cls(**words)
@@ -91,17 +91,25 @@ class Operation(ABC):
 
 @dataclass(frozen=True)
 class Number(Operation):
-    """A number or a yes/no as it is; NaN where a value is missing, infinite or no number."""
+    """A number or a yes/no as it is; `fill`, or NaN, where a value is missing, infinite or no number.
+
+    `fill` is for columns that had no gap when the model learned: trees of LightGBM would read one as the number 0.
+    """
 
     op: ClassVar[str] = "number"
+    fill: float | None = None
 
     def encode(self, frame: pl.DataFrame) -> Floats:
         """Return (n, 1) float64."""
-        return numbers_of(frame[self.source])[:, None]
+        numbers = numbers_of(frame[self.source])
+        if self.fill is not None:
+            numbers[np.isnan(numbers)] = self.fill
+        return numbers[:, None]
 
     def encode_one(self, row: Row) -> Sequence[float]:
         """Return the one number."""
-        return (number_of(row.get(self.source)),)
+        number = number_of(row.get(self.source))
+        return (self.fill if self.fill is not None and math.isnan(number) else number,)
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,7 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
     end = race.budget.racing(0.0)
     entrants = race.complete()
     reports = {entrant.name: entrant.report for entrant in entrants if entrant.report is not None}
-    past = race.pool(entrants)
-    weights = steadied(choose_weights(past), past.losses(), _floor(entrants, past))
+    weights = _steady_weights(entrants, race.pool(entrants))
     base = _baseline(race)
     told = [reports[entrant.name].predicted for entrant in entrants]
     chosen = mix(weights, [entrant.predicted() for entrant in entrants])
@@ -148,7 +147,7 @@ def _weights_to_serve(
     answers = [np.concatenate([entrant.predicted(), said]) for entrant, said in zip(entrants, told, strict=True)]
     weight = by_age if race.problem.weight is None else by_age * race.problem.weight[rows]
     pool = Pool.of(race.problem.task, race.problem.target[rows], answers, absolute=race.absolute, weight=weight)
-    weights = steadied(choose_weights(pool), pool.losses(), _floor(entrants, pool))
+    weights = _steady_weights(entrants, pool)
     costs = [entrant.pace * race.course.closing_work / race.track.workers for entrant in entrants]
     kept = np.zeros(len(entrants))
     kept[affordable(costs, weights.tolist(), end.left)] = 1.0
@@ -207,9 +206,14 @@ def _baseline(race: Race) -> Entrant:
     return next(entrant for entrant in race.entrants if entrant.family.name == BASELINE)
 
 
-def _floor(entrants: Sequence[Entrant], pool: Pool) -> float:
-    """Return the baseline's loss."""
-    return float(next(loss for e, loss in zip(entrants, pool.losses(), strict=True) if e.family.name == BASELINE))
+def _steady_weights(entrants: Sequence[Entrant], pool: Pool) -> Floats:
+    """Choose weights, and draw them to equal ones of all good entrants; the baseline is good only where chosen."""
+    losses = pool.losses()
+    is_floor = np.array([entrant.family.name == BASELINE for entrant in entrants])
+    if is_floor.all():
+        return choose_weights(pool)
+    learned = np.where(is_floor, np.inf, losses)
+    return steadied(choose_weights(pool), learned, float(losses[is_floor].min()))
 
 
 def _positions(folds: Sequence[Fold]) -> tuple[Indices, ...]:

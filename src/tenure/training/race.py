@@ -109,13 +109,21 @@ class Race:
                 needed = (self.budget.deadline.now - before) / len(heat)
             done += len(heat)
             self.log.progress(done / (done + len(rest)), f"{', '.join(e.name for e in heat)} fitted")
-            if self.trials is None and self._unhelpful >= _patience(self.course.rows):
+            if self._is_enough():
                 self.stopped_because = "More candidates no longer helped."
                 return
             if not rest and self.trials is None:
                 rest = self._again()
             width = _HEAT
         self.stopped_because = "Every configuration was tried." if self.complete() else "The time was up."
+
+    def _is_enough(self) -> bool:
+        """Say whether so many came without helping that more would only overfit the choice.
+
+        In time order, candidates that do not help on past rows still make the mean steadier on those to come.
+        """
+        in_time = self.course.reporting is not None
+        return self.trials is None and not in_time and self._unhelpful >= _patience(self.course.rows)
 
     def _again(self) -> list[Entrant]:
         """Return the entrants that help most with another seed: where all was tried, their mean is steadier."""

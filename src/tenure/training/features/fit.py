@@ -102,7 +102,7 @@ def _steps(
     """Yield what turns one feature into numbers."""
     match column.kind:
         case Kind.NUMERIC | Kind.BOOLEAN:
-            number = Number(column.name)
+            number = _number(series)
             if _varies(number, series):
                 yield number, None
         case Kind.CATEGORICAL:
@@ -114,6 +114,13 @@ def _steps(
             found = fit_text(texts_of(series), column.name, outcomes, rng=rng, rows=text_rows)
             if found is not None:
                 yield found
+
+
+def _number(series: pl.Series) -> Number:
+    """Return the number, which stands for its median where a later row has a gap that no row here has."""
+    numbers = Number(series.name).encode(series.to_frame())[:, 0]
+    whole = bool(numbers.size) and not np.isnan(numbers).any()
+    return Number(series.name, float(np.median(numbers)) if whole else None)
 
 
 def _varies(operation: Operation, series: pl.Series) -> bool:
