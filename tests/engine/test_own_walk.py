@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from conftest import SMALL_PROJECT, small_world
+from small_worlds import SMALL_PROJECT, small_world
 from tenure.core.errors import ConfigError
 from tenure.core.lifecycle import Alias
 from tenure.engine.plan import plugins_digest

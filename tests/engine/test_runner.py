@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from sqlalchemy import update
 
-from conftest import SMALL_PROJECT, small_world
+from small_worlds import SMALL_PROJECT, small_world
 from tenure.core.data import Snapshot
 from tenure.core.errors import DataError, ProjectBusyError, QualityBlockError
 from tenure.core.lifecycle import Alias

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from conftest import small_world
+from small_worlds import small_world
 from tenure.cli.app import app
 from tenure.core.lifecycle import Action, Alias, Health, OutcomeRecord, PredictionRecord, Verb
 from tenure.engine.watch import ACTION_EVENT, HEALTH_EVENT, examine, look, look_and_act

@@ -148,7 +148,11 @@ def test_what_is_reported_was_chosen_without_the_reporting_fold(trained: Any) ->
     frame = table(Task.REGRESSION)
     late = pl.int_range(700) >= 525
     turned = frame.with_columns(pl.when(late).then(-pl.col("target")).otherwise("target").alias("target"))
-    options = {"scheme": Scheme.FORWARD, "blocks": forward_blocks(700), "more": "trials = 3\nfamilies = [\"lightgbm\", \"linear\"]\n"}
+    options = {
+        "scheme": Scheme.FORWARD,
+        "blocks": forward_blocks(700),
+        "more": 'trials = 3\nfamilies = ["lightgbm", "linear"]\n',
+    }
     (one_ctx, one), (two_ctx, two) = (trained(f, Task.REGRESSION, **options) for f in (frame, turned))
     said = [ctx.artifacts.get_table(board.oof)["p_0"].to_list() for ctx, board in ((one_ctx, one), (two_ctx, two))]
     assert said[0] == said[1]

@@ -108,7 +108,8 @@ def wilson(hits: int, rows: int) -> Estimate:
     share = hits / rows
     centre = (share + _Z95**2 / (2 * rows)) / (1 + _Z95**2 / rows)
     half = _Z95 * np.sqrt(share * (1 - share) / rows + _Z95**2 / (4 * rows**2)) / (1 + _Z95**2 / rows)
-    return Estimate(share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0)))
+    # Rounding may leave an end on the wrong side of a share of 0 or 1.
+    return Estimate(share, float(min(max(centre - half, 0.0), share)), float(max(min(centre + half, 1.0), share)))
 
 
 def reach(yes: Flags, score: Floats, acted: Flags, *, threshold: float, clusters: Clusters | None = None) -> Reach:

@@ -24,6 +24,7 @@ _CLOSING_SECONDS: Final = 0.6
 _CLOSING_SHARE: Final = 0.05
 _PAST_FOLDS: Final = 2
 """Folds in time to choose by: older ones had much fewer rows to learn from, and say little of the time to come."""
+_FEWEST_TOLD: Final = 1_000
 _LONG: Final = 1 / 3
 """A configuration that would take more of the time than this makes the course a short one."""
 _PACKING: Final = 0.9
@@ -71,10 +72,11 @@ class Course:
     def shortened(self) -> Course:
         """Return the course that costs least: one fit, which is chosen by half of its validated rows.
 
-        The other half reports, so no fit is needed for that; rows in time are cut in time.
+        The other half reports, so no fit is needed for that; rows in time are cut in time. Too few validated rows for
+        two halves leave the course as it is.
         """
         fold = self.reporting or self.choosing[0]
-        if len(fold.valid) < 2:
+        if len(fold.valid) < 2 * _FEWEST_TOLD:
             return self
         turns = np.arange(len(fold.valid))
         first = turns < len(fold.valid) // 2 if self.in_time else turns % 2 == 0

@@ -181,7 +181,6 @@ class Race:
         for entrant, _ in looks:
             if entrant not in hopeful:
                 entrant.dropped = "far behind at a first look"
-                entrant.fits.clear()
         self.entrants += [entrant for entrant, _ in looks if entrant.dropped]
         return hopeful + [entrant for entrant in rest if entrant.look is None]
 
@@ -193,8 +192,10 @@ class Race:
 
     def _shorten(self, needed: float, floor: Sequence[tuple[ModelFamily, Configuration]]) -> float:
         """Go on with the shortened course, and return what a configuration needs on that."""
-        work = self.course.choosing_work
-        self.course = self.course.shortened()
+        work, course = self.course.choosing_work, self.course.shortened()
+        if course is self.course:
+            return needed
+        self.course = course
         self.entrants.clear()
         self.weights.clear()
         self._loss = inf
