@@ -38,6 +38,24 @@ def test_the_last_forward_fold_only_reports() -> None:
     assert course.closing_work == 100
 
 
+def test_a_shortened_course_has_one_fit_and_its_other_half_reports() -> None:
+    rows = 15_000
+    blocks = np.column_stack([np.arange(rows) % 5, np.zeros(rows)]).astype(np.int16)
+    course = Course.of(plan(Scheme.CROSS, 5), blocks).shortened()
+    (only,) = course.choosing
+    assert course.reporting is not None
+    assert course.reports_at_once
+    assert len(only.valid) == len(course.reporting.valid) == 1_500
+    assert not set(only.valid) & set(course.reporting.valid)
+    assert course.choosing_work == 12_000
+    assert course.closing_work == rows
+
+
+def test_few_rows_are_not_halved() -> None:
+    course = Course.of(plan(Scheme.FORWARD, 4), forward_blocks(400))
+    assert course.shortened() is course
+
+
 def test_a_single_forward_fold_gets_a_fold_to_choose_by() -> None:
     course = Course.of(plan(Scheme.FORWARD, 2), forward_blocks(100, 2))
     assert course.reporting is not None

@@ -13,8 +13,9 @@ from tenure.core.modelling import Configuration, DataShape, Fold, Indices, Task,
 from tenure.core.ports import Deadline, Fitted, Problem, Silent
 from tenure.model.members.constant import ConstantMember
 from tenure.training.budget import Budget, Course
+from tenure.training.ensemble import steadied
 from tenure.training.families.baseline import BaselineFamily
-from tenure.training.race import Race
+from tenure.training.race import INTERRUPTED, Race
 from tenure.training.track import Entrant, Fit, Job, Track
 
 
@@ -101,8 +102,8 @@ def test_more_rows_need_a_few_more_rounds() -> None:
     member = ConstantMember(Task.REGRESSION, [0.0])
     for at, (rounds, rows) in enumerate([(100, 100), (120, 300)]):
         entrant.fits[at] = Fit(Fitted(member, rounds), np.zeros(1), rows, 1.0)
-    assert entrant.rounds(250) == 115
-    assert 115 < (entrant.rounds(1000) or 0) < 230
+    assert entrant.rounds(250) == 119
+    assert 119 < (entrant.rounds(1000) or 0) < 230
 
 
 class Endless(Guesser):
@@ -136,6 +137,60 @@ def test_an_interrupt_ends_the_fits_under_way_and_goes_on() -> None:
     jobs = [Job(Entrant(family, c), rows, None, rows, 1e9) for c in family.configurations(problem.shape)]
     with pytest.raises(KeyboardInterrupt):
         Track(problem, workers=2).run(jobs, Deadline(1e9, time.monotonic))
+
+
+class Interrupting(Guesser):
+    """A family that somebody interrupts at its second configuration."""
+
+    def fit(
+        self,
+        configuration: Configuration,
+        problem: Problem,
+        train: Indices,
+        valid: Indices | None,
+        *,
+        rounds: int | None,
+        deadline: Deadline,
+    ) -> Fitted | None:
+        if configuration.params["value"] == 0.0:
+            raise KeyboardInterrupt
+        return super().fit(configuration, problem, train, valid, rounds=rounds, deadline=deadline)
+
+
+def test_an_interrupted_race_keeps_the_best_so_far() -> None:
+    problem = planted(Task.REGRESSION)
+    run = race(problem)
+    run.trials = 3
+    run.run(proposals(Interrupting([100.0, 0.0, 50.0]), problem))
+    assert run.stopped_because == INTERRUPTED
+    assert [entrant.name for entrant in run.complete()] == ["baseline", "guess-0"]
+    assert run.budget.deadline.passed
+
+
+def test_a_race_that_is_interrupted_before_anything_was_learned_ends() -> None:
+    class Never(BaselineFamily):
+        def fit(self, *_: object, **__: object) -> Fitted | None:
+            raise KeyboardInterrupt
+
+    problem = planted(Task.REGRESSION)
+    family = Never()
+    with pytest.raises(KeyboardInterrupt):
+        race(problem).run([(family, c) for c in family.configurations(problem.shape)])
+
+
+def test_trials_bound_what_is_tried_besides_baseline_and_linear() -> None:
+    problem = planted(Task.REGRESSION)
+    run = race(problem)
+    run.trials = 2
+    run.run(proposals(Guesser([100.0, 101.0, 102.0]), problem))
+    assert [entrant.name for entrant in run.complete()] == ["baseline", "guess-0", "guess-1"]
+
+
+def test_good_candidates_share_half_of_the_weight_in_time_order() -> None:
+    losses = np.array([1.0, 1.05, 1.4, 3.0, np.inf])
+    drawn = steadied(np.array([1.0, 0.0, 0.0, 0.0, 0.0]), losses, floor=4.0)
+    assert drawn.tolist() == pytest.approx([0.75, 0.25, 0.0, 0.0, 0.0])
+    assert drawn.sum() == pytest.approx(1.0)
 
 
 def test_a_fit_is_not_started_after_the_end() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -48,7 +48,9 @@ class Course:
     def of(cls, plan: ValidationPlan, blocks: NDArray[np.int16]) -> Course:
         """Read the course from a validation plan; folds without rows on either side are left out.
 
-        Where a forward plan has no fold to choose by, the last fifth of the reporting fold's training rows is one.
+        Where the fold that reports has many rows, half of them choose, too: those before the others, where rows are in
+        time. Where a forward plan has no fold to choose by, the last fifth of the reporting fold's training rows is
+        one.
 
         Raises:
             EmptyDataError: no fold has rows to learn from.
@@ -67,7 +69,11 @@ class Course:
                 where="validation",
                 hint="Give more rows, or a shorter data.outcome_delay.",
             )
-        return cls(choosing, reporting, len(blocks), plan.time is not None)
+        course = cls(choosing, reporting, len(blocks), plan.time is not None)
+        short = course.shortened()
+        if reporting is None or short is course or plan.embargo_seconds > 0:
+            return course
+        return replace(short, choosing=(choosing[-1], *short.choosing)) if course.in_time else short
 
     def shortened(self) -> Course:
         """Return the course that costs least: one fit, which is chosen by half of its validated rows.
@@ -75,6 +81,8 @@ class Course:
         The other half reports, so no fit is needed for that; rows in time are cut in time. Too few validated rows for
         two halves leave the course as it is.
         """
+        if self.reports_at_once:
+            return replace(self, choosing=self.choosing[-1:]) if len(self.choosing) > 1 else self
         fold = self.reporting or self.choosing[0]
         if len(fold.valid) < 2 * _FEWEST_TOLD:
             return self

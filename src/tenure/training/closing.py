@@ -20,7 +20,7 @@ from tenure.core.ports import Deadline
 from tenure.model.fitted import WeightedMember
 from tenure.model.scorer import Explains
 from tenure.training.budget import affordable
-from tenure.training.ensemble import Pool, choose_weights, cross_fitted_weights, mix, steadied
+from tenure.training.ensemble import Pool, choose_weights, cross_fitted_weights, mix
 from tenure.training.race import BASELINE, Race
 from tenure.training.track import Entrant, Fit, Job
 
@@ -116,7 +116,7 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
     end = race.budget.racing(0.0)
     entrants = race.complete()
     reports = {entrant.name: entrant.report for entrant in entrants if entrant.report is not None}
-    weights = _steady_weights(entrants, race.pool(entrants))
+    weights = race.mixture(entrants, race.pool(entrants))
     base = _baseline(race)
     told = [reports[entrant.name].predicted for entrant in entrants]
     chosen = mix(weights, [entrant.predicted() for entrant in entrants])
@@ -147,7 +147,7 @@ def _weights_to_serve(
     answers = [np.concatenate([entrant.predicted(), said]) for entrant, said in zip(entrants, told, strict=True)]
     weight = by_age if race.problem.weight is None else by_age * race.problem.weight[rows]
     pool = Pool.of(race.problem.task, race.problem.target[rows], answers, absolute=race.absolute, weight=weight)
-    weights = _steady_weights(entrants, pool)
+    weights = race.mixture(entrants, pool)
     costs = [entrant.pace * race.course.closing_work / race.track.workers for entrant in entrants]
     kept = np.zeros(len(entrants))
     kept[affordable(costs, weights.tolist(), end.left)] = 1.0
@@ -160,15 +160,15 @@ def _refitted(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Dea
 
     The member of the report stands in where time is short.
     """
-    chosen = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
+    weighted = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
+    chosen = sorted(weighted, key=lambda pair: -pair[1])
     everything = np.arange(race.course.rows)
     fits: list[list[Fit]] = [[] for _ in chosen]
     for seed in range(_MOST_SEEDS):
         before = end.now
         runners = [at for at, (entrant, _) in enumerate(chosen) if seed == 0 or entrant.family.traits.seeded]
-        slot = race.budget.slot(end.left, len(everything), [[len(everything)] * len(runners)])
         jobs = [
-            Job(entrant, everything, None, everything[:1], slot, entrant.rounds(len(everything)), seed)
+            Job(entrant, everything, None, everything[:1], end.left, entrant.rounds(len(everything)), seed)
             for entrant in (chosen[at][0] for at in runners)
         ]
         for at, job, fit in zip(runners, jobs, race.track.run(jobs, end), strict=True):
@@ -204,16 +204,6 @@ def _by_weight(entrants: list[Entrant], race: Race) -> list[Entrant]:
 
 def _baseline(race: Race) -> Entrant:
     return next(entrant for entrant in race.entrants if entrant.family.name == BASELINE)
-
-
-def _steady_weights(entrants: Sequence[Entrant], pool: Pool) -> Floats:
-    """Choose weights, and draw them to equal ones of all good entrants; the baseline is good only where chosen."""
-    losses = pool.losses()
-    is_floor = np.array([entrant.family.name == BASELINE for entrant in entrants])
-    if is_floor.all():
-        return choose_weights(pool)
-    learned = np.where(is_floor, np.inf, losses)
-    return steadied(choose_weights(pool), learned, float(losses[is_floor].min()))
 
 
 def _positions(folds: Sequence[Fold]) -> tuple[Indices, ...]:

@@ -21,7 +21,7 @@ _FEW_ROWS: Final = 500
 _SHRUNK_ROWS: Final = 2000
 _SHRINKAGE: Final = 0.2
 _MOST_ROWS: Final = 100_000
-_NEAR: Final = 0.1
+_NEAR: Final = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,9 @@ def choose_weights(pool: Pool) -> Floats:
 def steadied(weights: Floats, losses: Floats, floor: float) -> Floats:
     """Return weights (m,) drawn halfway to equal ones of all good candidates; those of infinite loss are none.
 
-    Good is the better half, and whoever is above the loss of the best by less than a tenth of what that is better than
-    `floor`, the baseline's loss. Where times change, which of several good candidates was best in the past says little
-    of the time to come: on four sets in time order this beat the weights themselves on three and lost 1 % on one.
+    Good is the better half, and whoever is above the loss of the best by less than a twentieth of what that is better
+    than `floor`, the baseline's loss. Where times change, which of several good candidates was best in the past says
+    little of the time to come: on sets in time order this won up to .15 AUC and lost up to 1 % of the error.
     """
     best, known = float(losses.min()), losses[np.isfinite(losses)]
     near = losses <= max(best + _NEAR * max(floor - best, 0.0), float(np.median(known)))

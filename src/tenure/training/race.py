@@ -15,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tenure.core.modelling import Configuration, Floats, Fold
+from tenure.core.modelling import Configuration, Floats, Fold, Indices
 from tenure.core.ports import Deadline, Log, ModelFamily, Problem
 from tenure.training.budget import CHEAP_HEAT_SHARE, Budget, Course
-from tenure.training.ensemble import Pool, choose_weights
+from tenure.training.ensemble import Pool, choose_weights, steadied
 from tenure.training.track import Entrant, Fit, Job, Track
 
 BASELINE: Final = "baseline"
@@ -34,8 +34,12 @@ _AGAIN: Final = 3
 _LOOK_SHARE: Final = 0.3
 """Of the time for choosing folds, for quick looks."""
 _FEWEST_LOOKS: Final = 4
+_MOST_LOOKS: Final = 12
+_FEWEST_LOOK_ROWS: Final = 10_000
 _LOOK_HEATS: Final = 5
 _LOOK_IS_QUICKER: Final = 2.5
+_HASTE: Final = 0.5
+"""In time order many candidates at a higher rate are worth more than few at a low one: no past fold tells which."""
 _HEAT: Final = 2
 """Configurations in a heat; not the number of workers, so that the race is the same on every machine."""
 _PILOT_ROUNDS: Final = 5
@@ -98,7 +102,8 @@ class Race:
             if needed is not None and needed * width > spare:
                 width = 1
             heats_left = -(-len(rest) // width)
-            seconds = self.budget.heat_seconds(spare, needed and needed * width, heats_left=heats_left)
+            useful = None if needed is None else needed * width * self._haste()
+            seconds = self.budget.heat_seconds(spare, useful, heats_left=heats_left)
             if seconds <= 0 and self._has_learner():
                 self.stopped_because = "The time was up."
                 return
@@ -116,6 +121,10 @@ class Race:
                 rest = self._again()
             width = _HEAT
         self.stopped_because = "Every configuration was tried." if self.complete() else "The time was up."
+
+    def _haste(self) -> float:
+        """Return which part of its usual time an entrant gets: in time order less, unless it takes long anyway."""
+        return _HASTE if self.course.in_time and len(self.course.choosing) > 1 else 1.0
 
     def _is_enough(self) -> bool:
         """Say whether so many came without helping that more would only overfit the choice.
@@ -152,12 +161,15 @@ class Race:
         at = max(range(len(self.course.choosing)), key=lambda at: len(self.course.choosing[at].train))
         fold = self.course.choosing[at]
         spare = self.budget.spare(self.course, 0.0)
-        if 2 * needed * len(fold.train) / self.course.choosing_work > _LOOK_SHARE * spare / len(rest[:_FEWEST_LOOKS]):
+        train = self._rows_to_look_at(fold, 2 * needed / self.course.choosing_work, _LOOK_SHARE * spare, len(rest))
+        if train is None:
             return rest, needed
+        whole = train is fold.train
+        lookers = [entrant for entrant in rest if whole or entrant.configuration.look is not None]
         end = self.budget.racing(0.0).within(_LOOK_SHARE * spare)
         slot = self.budget.slot(spare / _LOOK_HEATS, len(fold.train), self._turns(1))
-        jobs = [Job(_for_a_look(entrant), fold.train, fold.valid, fold.valid, slot) for entrant in rest]
-        for entrant, fit in zip(rest, self.track.run(jobs, end), strict=True):
+        jobs = [Job(_for_a_look(entrant), train, fold.valid, fold.valid, slot) for entrant in lookers]
+        for entrant, fit in zip(lookers, self.track.run(jobs, end), strict=True):
             entrant.look = fit
             if fit is not None and entrant.configuration.look is None:
                 entrant.fits[at] = fit
@@ -166,6 +178,20 @@ class Race:
         self.log.note(f"A quick look at {sum(e.look is not None for e in rest)} of {len(rest)} configurations.")
         per_row = sum(_seconds_in_earnest(entrant) for entrant in seen) / max(len(seen), 1)
         return ordered, per_row * self.course.choosing_work / self.track.workers if seen else needed
+
+    def _rows_to_look_at(self, fold: Fold, per_row: float, seconds: float, looks: int) -> Indices | None:
+        """Return the training rows to look at in so many seconds: all, or where rows are many a part of them.
+
+        A look takes `per_row` seconds a row. None where even a part would take too long.
+        """
+        rows = len(fold.train)
+        if rows * per_row <= seconds / min(looks, _FEWEST_LOOKS):
+            return fold.train
+        part = max(int(seconds / min(looks, _MOST_LOOKS) / per_row), _FEWEST_LOOK_ROWS)
+        if part >= rows or part * per_row > seconds / min(looks, _FEWEST_LOOKS):
+            return None
+        chosen = np.random.default_rng(self.problem.seed).choice(rows, part, replace=False)
+        return fold.train[np.sort(chosen)]
 
     def _in_order_of_looks(self, rest: Sequence[Entrant], fold: Fold) -> list[Entrant]:
         looks = [(entrant, entrant.look) for entrant in rest if entrant.look is not None]
@@ -177,7 +203,7 @@ class Race:
         chosen, losses, row_losses = choose_weights(pool), pool.losses(), pool.row_losses()
         best = row_losses[int(np.argmin(losses))]
         order = sorted(range(len(looks)), key=lambda i: (-chosen[i], losses[i]))
-        hopeful = [looks[i][0] for i in order if not _is_far_behind(row_losses[i], best)]
+        hopeful = [looks[i][0] for i in order if self.course.in_time or not _is_far_behind(row_losses[i], best)]
         for entrant, _ in looks:
             if entrant not in hopeful:
                 entrant.dropped = "far behind at a first look"
@@ -289,8 +315,11 @@ class Race:
                 entrant.dropped = "far behind on the first fold"
 
     def _is_hopeless(self, entrant: Entrant, at: int) -> bool:
-        """Say whether the entrant loses far more than the best on a fold, beyond what luck could do."""
-        if entrant.family.name in _NEVER_DROPPED:
+        """Say whether the entrant loses far more than the best on a fold, beyond what luck could do.
+
+        In time order nobody is: who was far behind on a past fold was best on the rows to come more than once.
+        """
+        if entrant.family.name in _NEVER_DROPPED or self.course.in_time:
             return False
         target = self.problem.target[self.course.choosing[at].valid]
         others = [e for e in self.entrants if at in e.fits]
@@ -308,12 +337,24 @@ class Race:
         if not ready:
             return
         pool = self.pool(ready)
-        chosen = choose_weights(pool)
+        chosen = self.mixture(ready, pool)
         self.weights = {e.name: float(w) for e, w in zip(ready, chosen, strict=True) if w > 0}
         loss = pool.loss(chosen)
         helped = loss < self._loss - _LEAST_GAIN * abs(self._loss) if np.isfinite(self._loss) else True
         self._unhelpful = 0 if helped else self._unhelpful + ran
         self._loss = min(loss, self._loss)
+
+    def mixture(self, entrants: Sequence[Entrant], pool: Pool) -> Floats:
+        """Choose the weights of an ensemble; in time order they are drawn to equal ones of all good entrants.
+
+        The baseline is good only where it was chosen.
+        """
+        weights = choose_weights(pool)
+        is_floor = np.array([entrant.family.name == BASELINE for entrant in entrants])
+        if not self.course.in_time or is_floor.all():
+            return weights
+        losses = pool.losses()
+        return steadied(weights, np.where(is_floor, np.inf, losses), float(losses[is_floor].min()))
 
     def pool(self, entrants: Sequence[Entrant]) -> Pool:
         """Return the choosing folds' predictions of some entrants, ready to be mixed."""

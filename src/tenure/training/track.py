@@ -82,7 +82,7 @@ class Entrant:
     def rounds(self, train_rows: int) -> int | None:
         """Return the rounds for a fit on that many rows: a little more than fewer rows needed.
 
-        Folds count by their size, so that the largest (which is most like the fit to come) speaks loudest.
+        Folds count by the cube of their size, so that the largest (which is most like the fit to come) speaks loudest.
         """
         known = [(f.fitted.rounds, f.train_rows) for f in self.fits.values() if f.fitted.rounds is not None]
         if not known:
@@ -90,7 +90,7 @@ class Entrant:
         rounds, rows = (np.array(part, dtype=np.float64) for part in zip(*known, strict=True))
         mean_rows = float(np.average(rows, weights=rows))
         growth = float(np.clip(train_rows / mean_rows, 1.0, 4.0)) ** 0.25
-        wanted: float = float(np.average(rounds, weights=rows)) * growth
+        wanted: float = float(np.average(rounds, weights=rows**3)) * growth
         return max(int(wanted + 0.5), 1)
 
 
