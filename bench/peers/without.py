@@ -98,7 +98,7 @@ def _ensemble() -> None:
 
 def _steadying() -> None:
     """Serve the weights that were best in the past as they are (rows in order of time)."""
-    _put(closing, "steadied", lambda weights, losses: weights)
+    _put(race, "steadied", lambda weights, losses, floor: weights)
 
 
 def _shared() -> None:
@@ -108,9 +108,7 @@ def _shared() -> None:
         common = boosting._shared(problem)
         own = replace(common, binned=None, lock=threading.Lock())
         key = next(key for key, value in problem.shared.items() if value is common)
-        fitted = original(self, configuration, replace(problem, shared={key: own}), *given, **named)
-        common.longest = max(common.longest, own.longest)
-        return fitted
+        return original(self, configuration, replace(problem, shared={key: own}), *given, **named)
 
     original = _put(LightGBMFamily, "fit", fit)
 
