@@ -105,7 +105,8 @@ def steadied(weights: Floats, losses: Floats, floor: float) -> Floats:
     """
     best, known = float(losses.min()), losses[np.isfinite(losses)]
     near = losses <= max(best + _NEAR * max(floor - best, 0.0), float(np.median(known)))
-    return (weights + near / near.sum()) / 2
+    drawn: Floats = (weights + near / near.sum()) / 2
+    return drawn
 
 
 def _start(pool: Pool, rows: int) -> Floats:
