@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -37,7 +38,7 @@ from tenure.training.race import INTERRUPTED
 _MOST_SEED: Final = 2**30
 
 
-class TenureEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class TenureEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """Finds, tunes and blends models of several families within a budget; base of classifier and regressor."""
 
     def __init__(
@@ -97,9 +98,9 @@ class TenureEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         self._keep(learn(lesson, self._project(lesson), deadline))
         return self
 
+    @abstractmethod
     def _read_target(self, target: NDArray[Any]) -> tuple[Task, pl.Series, tuple[str, ...]]:
         """Return the task, the target as models learn it, and the texts of its classes."""
-        raise NotImplementedError
 
     def _project(self, lesson: Lesson) -> Project:
         seed = int(check_random_state(self.random_state).randint(_MOST_SEED))

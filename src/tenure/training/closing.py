@@ -158,7 +158,7 @@ def _weights_to_serve(
 def _refitted(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Deadline) -> tuple[WeightedMember, ...]:
     """Fit the chosen on all rows, again with other seeds while time and leaves allow: their mean is steadier.
 
-    The member of the report stands in where time is short.
+    The member of the report stands in where time is short, or where somebody interrupts.
     """
     weighted = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
     chosen = sorted(weighted, key=lambda pair: -pair[1])
@@ -171,7 +171,11 @@ def _refitted(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Dea
             Job(entrant, everything, None, everything[:1], end.left, entrant.rounds(len(everything)), seed)
             for entrant in (chosen[at][0] for at in runners)
         ]
-        for at, job, fit in zip(runners, jobs, race.track.run(jobs, end), strict=True):
+        try:
+            done = race.track.run(jobs, end)
+        except KeyboardInterrupt:
+            break
+        for at, job, fit in zip(runners, jobs, done, strict=True):
             if fit is not None and fit.is_grown(job):
                 fits[at].append(fit)
         leaves = sum(fit.fitted.leaves for mine in fits for fit in mine) * (seed + 2) / (seed + 1)

@@ -131,8 +131,8 @@ class Race:
 
         In time order, candidates that do not help on past rows still make the mean steadier on those to come.
         """
-        in_time = self.course.reporting is not None
-        return self.trials is None and not in_time and self._unhelpful >= _patience(self.course.rows)
+        overfits = self.trials is None and not self.course.in_time
+        return overfits and self._unhelpful >= _patience(self.course.rows)
 
     def _again(self) -> list[Entrant]:
         """Return the entrants that help most with another seed: where all was tried, their mean is steadier."""
@@ -144,7 +144,6 @@ class Race:
                 e.family,
                 replace(e.configuration, name=f"{e.name}-again", like=e.configuration.like or e.name),
                 seed=e.seed + 1,
-                look=e.look,
             )
             for e in best
             if e.seed < _AGAIN
@@ -351,7 +350,7 @@ class Race:
         """
         weights = choose_weights(pool)
         is_floor = np.array([entrant.family.name == BASELINE for entrant in entrants])
-        if not self.course.in_time or is_floor.all():
+        if not self.course.in_time or is_floor.all() or not is_floor.any():
             return weights
         losses = pool.losses()
         return steadied(weights, np.where(is_floor, np.inf, losses), float(losses[is_floor].min()))
