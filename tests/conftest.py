@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from small_worlds import SMALL_PROJECT, small_world
 from tenure.core.ports import Context, Silent
@@ -21,9 +21,11 @@ from tenure.core.project import Project, parse_project
 ROOT = Path(__file__).resolve().parent.parent
 
 # Properties look for new examples on every machine but CI's, where the same commit must give the same answer.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# The first text of a fresh clone takes seconds: hypothesis then builds its table of characters.
+slow = [HealthCheck.too_slow]
+settings.register_profile("here", suppress_health_check=slow)
+settings.register_profile("ci", derandomize=True, suppress_health_check=slow)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(scope="session")
