@@ -107,3 +107,14 @@ def test_a_number_missing_only_after_training_is_read_as_zero(plenty: Deadline) 
         empty, zero = row.copy(), row.copy()
         empty[0, noise], zero[0, noise] = np.nan, 0.0
         np.testing.assert_array_equal(member.predict(empty), member.predict(zero))
+
+
+def test_in_time_order_trees_see_all_of_few_columns_and_more_of_many() -> None:
+    few = planted(Task.BINARY).shape
+    many = replace(few, features=200)
+    seen = {
+        (in_time, shape.features): values("small-16", replace(shape, in_time=in_time))["feature_fraction"]
+        for in_time in (False, True)
+        for shape in (few, many)
+    }
+    assert seen[False, 4] == seen[False, 200] < seen[True, 200] < seen[True, 4] == 1.0

@@ -113,13 +113,14 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class DataShape:
-    """The sizes that a family looks at to propose configurations."""
+    """What a family looks at to propose configurations: sizes, and whether predictions are for later rows."""
 
     task: Task
     rows: int
     features: int
     categorical: int
     classes: int
+    in_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

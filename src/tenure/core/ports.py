@@ -149,7 +149,8 @@ class Problem:
 
     `matrix` is (n, d) float64 with NaN for missing; `categorical` marks columns that hold category codes;
     `target` is int64 class codes or float64 values; `weight` is None or (n,) float64.
-    `shared` lets a family keep what it builds once (a binned data set, say) under its own name.
+    `shared` lets a family keep what it builds once (a binned data set, say) under its own name. `in_time` says that
+    predictions are for later rows than those learned from.
     """
 
     task: Task
@@ -162,12 +163,13 @@ class Problem:
     seed: int = 0
     threads: int = 2
     shared: dict[str, Any] = field(default_factory=dict)
+    in_time: bool = False
 
     @property
     def shape(self) -> DataShape:
-        """Return the sizes that families look at."""
+        """Return what families look at."""
         rows, features = self.matrix.shape
-        return DataShape(self.task, rows, features, sum(self.categorical), self.classes)
+        return DataShape(self.task, rows, features, sum(self.categorical), self.classes, in_time=self.in_time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Vali
     )
     encoding = fit_encoding(clean, schema, rng=ctx.rng(_SALT), outcomes=outcomes, dropped=quality.dropped)
     columns = encoding.plan
+    course = Course.of(plan, blocks)
     problem = Problem(
         task=task,
         classes=len(snapshot.classes),
@@ -70,13 +71,14 @@ def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Vali
         weight=_weights(clean, schema.weight),
         seed=ctx.seed,
         threads=1,
+        in_time=course.in_time,
     )
     return Material(
         clean=clean,
         ids=row_ids(clean, schema),
         plan=columns,
         problem=problem,
-        course=Course.of(plan, blocks),
+        course=course,
         metric=metric_named(plan.metric, task=task),
     )
 

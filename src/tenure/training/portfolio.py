@@ -10,6 +10,8 @@ from typing import Any, Final
 from tenure.core.modelling import Configuration, DataShape, Task
 from tenure.training.boosting import quickest_rate
 
+_FEW_COLUMNS: Final = 40
+
 _PLAIN: Final[dict[str, Any]] = {
     "num_leaves": 50,
     "min_data_in_leaf": 40,
@@ -67,10 +69,18 @@ _DRAWN: Final[dict[str, dict[str, Any]]] = {
 
 
 def values(name: str, shape: DataShape) -> dict[str, Any]:
-    """Return the parameters of a configuration; leaves need fewer rows where there are few."""
+    """Return the parameters of a configuration; leaves need fewer rows where there are few.
+
+    In time order trees see most columns, few columns all: a tree that lacks the column it needs takes what went along
+    with it in the past (the month for the year), which goes wrong later.
+    """
     plain = _PLAIN_REGRESSION if shape.task is Task.REGRESSION else _PLAIN
     params = plain if name == "plain" else _DRAWN[name]
-    return params | {"min_data_in_leaf": min(params["min_data_in_leaf"], max(shape.rows // 100, 1))}
+    seen = params["feature_fraction"]
+    if shape.in_time:
+        seen = 1.0 if shape.features <= _FEW_COLUMNS else (1.0 + seen) / 2
+    in_leaf = min(params["min_data_in_leaf"], max(shape.rows // 100, 1))
+    return params | {"min_data_in_leaf": in_leaf, "feature_fraction": seen}
 
 
 def proposal(family: str, name: str, shape: DataShape, *, rank: int) -> Configuration:
