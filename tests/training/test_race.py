@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -191,6 +192,42 @@ def test_good_candidates_share_half_of_the_weight_in_time_order() -> None:
     drawn = steadied(np.array([1.0, 0.0, 0.0, 0.0, 0.0]), losses, floor=4.0)
     assert drawn.tolist() == pytest.approx([0.75, 0.25, 0.0, 0.0, 0.0])
     assert drawn.sum() == pytest.approx(1.0)
+
+
+class Filling(Guesser):
+    """A family that learns as long as it may, as boosting does on very many rows; it moves a clock of its own."""
+
+    now = 0.0
+
+    def configurations(self, shape: DataShape) -> Sequence[Configuration]:
+        return [replace(found, look={}) for found in super().configurations(shape)]
+
+    def fit(
+        self,
+        configuration: Configuration,
+        problem: Problem,
+        train: Indices,
+        valid: Indices | None,
+        *,
+        rounds: int | None,
+        deadline: Deadline,
+    ) -> Fitted | None:
+        found = super().fit(configuration, problem, train, valid, rounds=rounds, deadline=deadline)
+        self.now += deadline.left if rounds is None else min(rounds * len(train) * 1e-6, deadline.left)
+        return None if found is None else replace(found, rounds=rounds or 100)
+
+
+def test_where_looks_say_that_time_is_short_a_learner_still_gets_all_of_it() -> None:
+    problem = planted(Task.REGRESSION, rows=120_000)
+    family = Filling([100.0, 101.0, 102.0, 900.0])
+    budget = Budget(60.0, Deadline(60.0, lambda: family.now), workers=1)
+    at = np.arange(120_000)
+    both = (Fold(at[12_000:], at[:12_000]),)
+    run = Race(problem, Course(both, None, 120_000).shortened(), budget, Track(problem, workers=1), Silent())
+    run.run(proposals(family, problem))
+    assert "guesser" in {entrant.family.name for entrant in run.complete()}
+    assert {rows for name, rows in family.fits if name.endswith("?")} <= set(range(10_000, 108_000))
+    assert len([name for name, _ in family.fits if name.endswith("?")]) == 4
 
 
 def test_a_fit_is_not_started_after_the_end() -> None:

@@ -36,6 +36,9 @@ _LOOK_SHARE: Final = 0.3
 _FEWEST_LOOKS: Final = 4
 _MOST_LOOKS: Final = 12
 _FEWEST_LOOK_ROWS: Final = 10_000
+_MOST_TOLD_AT_LOOKS: Final = 20_000
+"""Validated rows that looks at a sample are asked about."""
+_FAR_AT_LOOK: Final = "far behind at a first look"
 _LOOK_HEATS: Final = 5
 _LOOK_IS_QUICKER: Final = 2.5
 _HASTE: Final = 0.5
@@ -99,7 +102,7 @@ class Race:
         done = 0
         while rest:
             spare = self.budget.spare(self.course, self._promised())
-            if needed is not None and needed * width > spare:
+            if needed is not None and needed * width > spare and len(self.course.choosing) > 1:
                 width = 1
             heats_left = -(-len(rest) // width)
             useful = None if needed is None else needed * width * self._haste()
@@ -154,7 +157,7 @@ class Race:
         """Look at as many entrants as a part of the time allows, and return all in the order to run them.
 
         A look is a quick fit of the largest fold (a larger learning rate, say); those that have none of their own run
-        that fold in earnest. The order is that of a greedy ensemble on that fold, then of the loss; those that are
+        that fold in earnest. Where rows are too many for that, all get the same time on a sample of them. The order is that of a greedy ensemble on that fold, then of the loss; those that are
         hopeless are left out. Returned too: the seconds that one of the first is thought to take.
         """
         at = max(range(len(self.course.choosing)), key=lambda at: len(self.course.choosing[at].train))
@@ -163,16 +166,20 @@ class Race:
         train = self._rows_to_look_at(fold, 2 * needed / self.course.choosing_work, _LOOK_SHARE * spare, len(rest))
         if train is None:
             return rest, needed
-        whole = train is fold.train
-        lookers = [entrant for entrant in rest if whole or entrant.configuration.look is not None]
         end = self.budget.racing(0.0).within(_LOOK_SHARE * spare)
-        slot = self.budget.slot(spare / _LOOK_HEATS, len(fold.train), self._turns(1))
-        jobs = [Job(_for_a_look(entrant), train, fold.valid, fold.valid, slot) for entrant in lookers]
+        if train is fold.train:
+            lookers, told = rest, fold.valid
+            slot = self.budget.slot(spare / _LOOK_HEATS, len(fold.train), self._turns(1))
+        else:
+            lookers = [entrant for entrant in rest if entrant.configuration.look is not None]
+            told = fold.valid[:: -(-len(fold.valid) // _MOST_TOLD_AT_LOOKS)]
+            slot = _LOOK_SHARE * spare * self.track.workers / max(len(lookers), 1)
+        jobs = [Job(_for_a_look(entrant), train, told, told, slot) for entrant in lookers]
         for entrant, fit in zip(lookers, self.track.run(jobs, end), strict=True):
             entrant.look = fit
             if fit is not None and entrant.configuration.look is None:
                 entrant.fits[at] = fit
-        ordered = self._in_order_of_looks(rest, fold)
+        ordered = self._in_order_of_looks(rest, told)
         seen = [e for e in ordered if e.look is not None][:_LOOK_HEATS]
         self.log.note(f"A quick look at {sum(e.look is not None for e in rest)} of {len(rest)} configurations.")
         per_row = sum(_seconds_in_earnest(entrant) for entrant in seen) / max(len(seen), 1)
@@ -192,12 +199,12 @@ class Race:
         chosen = np.random.default_rng(self.problem.seed).choice(rows, part, replace=False)
         return fold.train[np.sort(chosen)]
 
-    def _in_order_of_looks(self, rest: Sequence[Entrant], fold: Fold) -> list[Entrant]:
+    def _in_order_of_looks(self, rest: Sequence[Entrant], told: Indices) -> list[Entrant]:
         looks = [(entrant, entrant.look) for entrant in rest if entrant.look is not None]
         if not looks:
             return list(rest)
-        weight = None if self.problem.weight is None else self.problem.weight[fold.valid]
-        target, answers = self.problem.target[fold.valid], [look.predicted for _, look in looks]
+        weight = None if self.problem.weight is None else self.problem.weight[told]
+        target, answers = self.problem.target[told], [look.predicted for _, look in looks]
         pool = Pool.of(self.problem.task, target, answers, absolute=self.absolute, weight=weight)
         chosen, losses, row_losses = choose_weights(pool), pool.losses(), pool.row_losses()
         best = row_losses[int(np.argmin(losses))]
@@ -205,7 +212,7 @@ class Race:
         hopeful = [looks[i][0] for i in order if self.course.in_time or not _is_far_behind(row_losses[i], best)]
         for entrant, _ in looks:
             if entrant not in hopeful:
-                entrant.dropped = "far behind at a first look"
+                entrant.dropped = _FAR_AT_LOOK
         self.entrants += [entrant for entrant, _ in looks if entrant.dropped]
         return hopeful + [entrant for entrant in rest if entrant.look is None]
 
@@ -232,7 +239,8 @@ class Race:
 
     def _has_learner(self) -> bool:
         """Say whether a candidate that is worth waiting for is complete, or was given its chance."""
-        return not self.complete() or any(entrant.family.name not in _NEVER_DROPPED for entrant in self.entrants)
+        learners = [entrant for entrant in self.entrants if entrant.family.name not in _NEVER_DROPPED]
+        return not self.complete() or any(entrant.dropped != _FAR_AT_LOOK for entrant in learners)
 
     def _pilot(self, entrant: Entrant) -> float | None:
         """Fit a few rounds, and return the wall seconds in which a configuration could run its choosing folds.
