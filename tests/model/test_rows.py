@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from tenure.core.data import Column, Kind, Role, Schema
@@ -58,6 +59,14 @@ def test_every_cell_counts() -> None:
     for change in ({"x": 5}, {"plan": "b"}, {"at": date(2026, 1, 2)}):
         ids.add(row_ids(frame.with_columns(**{k: pl.lit(v) for k, v in change.items()}), WITHOUT_KEY)[0])
     assert len(ids) == 4
+
+
+def test_some_rows_have_the_ids_that_they_have_among_all() -> None:
+    frame = pl.concat([a_frame()] * 3)
+    ids, asked = row_ids(frame, WITHOUT_KEY), np.array([11, 0, 6])
+    assert row_ids(frame, WITHOUT_KEY, asked) == [ids[at] for at in asked]
+    keyed = pl.DataFrame({"id": [7, 8, 9], "x": [1, 1, 1]})
+    assert row_ids(keyed, KEYED, np.array([2, 0])) == ["9", "7"]
 
 
 def test_lists_and_empty_tables_have_identities_too() -> None:

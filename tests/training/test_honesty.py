@@ -147,8 +147,7 @@ def bag(task: Task, folds: int = 5, *, seed: int = 0) -> tuple[Material, Validat
 def in_room(problem: Any, course: Course, scheme: Scheme, ensemble: Ensemble) -> Any:
     metric = metric_named(METRIC[problem.task], task=problem.task)
     clean = pl.DataFrame({"at": np.arange(course.rows)})
-    ids = [str(at) for at in range(course.rows)]
-    material = Material(clean, ids, ColumnPlan([]), problem, course, metric)
+    material = Material(clean, ColumnPlan([]), problem, course, metric)
     return material, ValidationPlan(scheme, "by hand", len(course.choosing), "", metric.name, "By hand."), ensemble
 
 

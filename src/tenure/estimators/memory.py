@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,9 @@ from tenure.core.errors import ArtifactError
 from tenure.core.records import Record, digest_of
 
 R = TypeVar("R", bound=Record)
+
+_HASHED_ROWS: Final = 200_000
+"""At once, as hashing takes the memory of the rows again."""
 
 
 class MemoryArtifacts:
@@ -38,8 +41,11 @@ class MemoryArtifacts:
     def put_table(self, table: pl.DataFrame) -> str:
         """Keep a table and return the SHA-256 of its columns and of what polars makes of each row."""
         columns = [[name, str(dtype)] for name, dtype in table.schema.items()]
-        rows = table.hash_rows(seed=0).to_numpy() if table.width else np.empty(0, dtype=np.uint64)
-        return self._keep(digest_of([columns, hashlib.sha256(rows.tobytes()).hexdigest()]), table)
+        rows = hashlib.sha256()
+        if table.width:
+            for part in table.iter_slices(_HASHED_ROWS):
+                rows.update(part.hash_rows(seed=0).to_numpy().tobytes())
+        return self._keep(digest_of([columns, rows.hexdigest()]), table)
 
     def get_table(self, digest: str) -> pl.DataFrame:
         """Return the table that `digest` names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -85,15 +86,18 @@ def honest_scores(
     return ours, base
 
 
-def oof_table(material: Material, ensemble: Ensemble, predicted: Floats) -> pl.DataFrame:
-    """Return out-of-fold predictions with the columns that `Leaderboard.oof` promises, in the order of the rows."""
+def oof_table(material: Material, ensemble: Ensemble, predicted: Floats, *, ids: Sequence[str]) -> pl.DataFrame:
+    """Return out-of-fold predictions with the columns that `Leaderboard.oof` promises, in the order of the rows.
+
+    `ids` name the ensemble's rows across snapshots.
+    """
     order = np.argsort(ensemble.rows, kind="stable")
     rows = ensemble.rows[order]
     told = predicted[order].reshape(len(rows), -1)
     return pl.DataFrame(
         {
             "row": rows,
-            "row_id": [material.ids[at] for at in rows],
+            "row_id": [ids[at] for at in order],
             "reported": ensemble.reported[order],
             "target": material.problem.target[rows],
         }

@@ -18,7 +18,6 @@ from tenure.core.modelling import Configuration, Floats, Scheme, ValidationPlan
 from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Context, ModelFamily, Problem
 from tenure.model.plan import ColumnPlan
-from tenure.model.rows import row_ids
 from tenure.model.target import encode_target
 from tenure.training.budget import Course
 from tenure.training.families.own import OwnFamily
@@ -31,10 +30,9 @@ _SALT: Final = 4
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The clean table and what was made of it once. `ids` names its rows across snapshots."""
+    """The clean table and what was made of it once."""
 
     clean: pl.DataFrame
-    ids: list[str]
     plan: ColumnPlan
     problem: Problem
     course: Course
@@ -75,7 +73,6 @@ def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Vali
     )
     return Material(
         clean=clean,
-        ids=row_ids(clean, schema),
         plan=columns,
         problem=problem,
         course=course,

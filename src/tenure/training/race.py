@@ -157,8 +157,9 @@ class Race:
         """Look at as many entrants as a part of the time allows, and return all in the order to run them.
 
         A look is a quick fit of the largest fold (a larger learning rate, say); those that have none of their own run
-        that fold in earnest. Where rows are too many for that, all get the same time on a sample of them. The order is that of a greedy ensemble on that fold, then of the loss; those that are
-        hopeless are left out. Returned too: the seconds that one of the first is thought to take.
+        that fold in earnest. Where rows are too many for that, all get the same time on a sample of them. The order is
+        that of a greedy ensemble on that fold, then of the loss; those that are hopeless are left out. Returned too:
+        the seconds that one of the first is thought to take.
         """
         at = max(range(len(self.course.choosing)), key=lambda at: len(self.course.choosing[at].train))
         fold = self.course.choosing[at]

@@ -20,6 +20,7 @@ from tenure.core.ports import Context, ModelFamily
 from tenure.model.bundle import write_bundle
 from tenure.model.fitted import FittedModel
 from tenure.model.intervals import ProbabilityInterval, ValueInterval
+from tenure.model.rows import row_ids
 from tenure.training.budget import TRAINING_SHARE, Budget, refuse
 from tenure.training.calibration import Calibration, calibrate, probability_interval, residual_interval
 from tenure.training.closing import Ensemble, close
@@ -93,8 +94,9 @@ def train(
     )
     ranked = candidates(race, material, ensemble)
     model = _keep(ctx, _model(ctx, snapshot, quality, material, ensemble, answer), material)
-    oof = ctx.artifacts.put_table(oof_table(material, ensemble, answer.predicted))
-    baseline_oof = ctx.artifacts.put_table(oof_table(material, ensemble, ensemble.baseline))
+    ids = row_ids(material.clean, snapshot.schema, ensemble.rows)
+    oof = ctx.artifacts.put_table(oof_table(material, ensemble, answer.predicted, ids=ids))
+    baseline_oof = ctx.artifacts.put_table(oof_table(material, ensemble, ensemble.baseline, ids=ids))
     # Last, because it can use whatever time is left.
     importance = _importance(ctx, material, ensemble, answer.calibration, budget)
     return Leaderboard(

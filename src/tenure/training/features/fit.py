@@ -125,7 +125,9 @@ def _number(series: pl.Series) -> Number:
 
 def _varies(operation: Operation, series: pl.Series) -> bool:
     """Say whether an operation gives more than one number on this column (missing counts as one)."""
-    return len(np.unique(operation.encode(series.to_frame(operation.source)))) > 1
+    numbers = operation.encode(series.to_frame(operation.source))
+    known = numbers[~np.isnan(numbers)]
+    return bool(known.size) and (known.size < numbers.size or bool(known.min() < known.max()))
 
 
 def _category(series: pl.Series, name: str, outcomes: Outcomes | None) -> Iterator[Step]:
