@@ -47,6 +47,20 @@ def test_pandas_with_nullable_types() -> None:
     assert made.schema["yes"] == pl.Boolean
 
 
+def test_pandas_columns_of_plain_numbers_keep_their_types_places_and_gaps() -> None:
+    kinds = ["i1", "u2", "i4", "u8", "i8", "f4", "f8", "f4"]
+    frame = pd.DataFrame({at: np.arange(3).astype(kind) for at, kind in enumerate(kinds)})
+    frame.insert(2, "word", ["a", None, "c"])
+    frame.loc[1, 6] = np.nan
+    made = as_polars(frame)
+    assert made.columns == ["0", "1", "word", "2", "3", "4", "5", "6", "7"]
+    whole = [pl.Int8, pl.UInt16, pl.String, pl.Int32, pl.UInt64, pl.Int64]
+    assert made.dtypes == [*whole, pl.Float32, pl.Float64, pl.Float32]
+    assert made["6"].to_list() == [0.0, None, 2.0]
+    assert made["word"].to_list() == ["a", None, "c"]
+    assert made["3"].to_list() == [0, 1, 2]
+
+
 def test_pandas_with_numpy_and_object_types() -> None:
     frame = pd.DataFrame(
         {

@@ -12,6 +12,7 @@ from typing import Any, Final
 import narwhals as nw
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -76,9 +77,9 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> pl.DataFrame:
         frame = _from_array(array)
     names = getattr(estimator, "feature_names_in_", [f"x{at}" for at in range(frame.width)])
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
-    for series in frame.iter_columns():
-        if series.dtype.is_float() and series.is_infinite().any():
-            raise ValueError(f"Input X contains infinity in the column {series.name!r}; leave unknown values NaN.")
+    endless = [flag.name for flag in frame.select(cs.float().is_infinite().any()).iter_columns() if flag[0]]
+    if endless:
+        raise ValueError(f"Input X contains infinity in the column {endless[0]!r}; leave unknown values NaN.")
     return frame
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 from tenure.core.errors import UnreadableDataError
 from tenure.model.values import text_of
+
+_PLAIN_NUMBERS: Final = frozenset(
+    np.dtype(name) for name in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
+)
+_TEXTS: Final = ("object", "str", "string")
+"""Names of pandas' types whose values are Python objects."""
 
 
 def as_polars(frame: object) -> pl.DataFrame:
@@ -62,9 +69,28 @@ def _column(name: str, values: Any) -> pl.Series:
 
 
 def _from_pandas(frame: nw.DataFrame[Any]) -> pl.DataFrame:
-    """Copy column by column through numpy and lists, since pandas' own Arrow export needs pyarrow."""
-    names = [str(name) for name in frame.columns]
-    return pl.DataFrame(list(map(_from_pandas_column, names, frame.iter_columns())))
+    """Copy through numpy and lists, since pandas' own Arrow export needs pyarrow.
+
+    Columns of one plain type are copied together: one at a time takes 0.1 ms each, however few the rows.
+    """
+    native, names = frame.to_native(), [str(name) for name in frame.columns]
+    alike: dict[Any, list[int]] = {}
+    for at, dtype in enumerate(native.dtypes):
+        alike.setdefault(dtype, []).append(at)
+    columns: dict[int, pl.Series] = {}
+    for dtype, places in alike.items():
+        block = native.iloc[:, places]
+        if isinstance(dtype, np.dtype) and dtype in _PLAIN_NUMBERS:
+            numbers = np.asfortranarray(block.to_numpy())
+            copied = pl.DataFrame({str(at): numbers[:, place] for place, at in enumerate(places)})
+            columns |= zip(places, copied.fill_nan(None).iter_columns(), strict=True)
+        elif dtype in _TEXTS:
+            texts, missing = block.to_numpy(dtype=object, copy=True), block.isna().to_numpy()
+            texts[missing] = None
+            columns |= {at: _column(names[at], texts[:, place].tolist()) for place, at in enumerate(places)}
+        else:
+            columns |= {at: _from_pandas_column(names[at], frame[:, at]) for at in places}
+    return pl.DataFrame([columns[at].alias(name) for at, name in enumerate(names)])
 
 
 def _from_pandas_column(name: str, series: nw.Series[Any]) -> pl.Series:
