@@ -120,6 +120,11 @@ def _threads() -> None:
     _put(material, "Problem", lambda **given: Problem(**(given | {"threads": cores})))
 
 
+def _columns() -> None:
+    """Let trees see as few columns in time order as elsewhere."""
+    _put(material, "Problem", lambda **given: Problem(**(given | {"in_time": False})))
+
+
 def _patience() -> None:
     """Never end the race before the time is up."""
     _put(race, "_patience", lambda rows: 10**9)
@@ -156,6 +161,7 @@ _INGREDIENTS: Final[dict[str, Callable[[], None]]] = {
     "steadying": _steadying,
     "shared": _shared,
     "threads": _threads,
+    "columns": _columns,
     "patience": _patience,
     "looks": _looks,
     "again": _again,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from tenure.core.data import Column, Kind, Role, Schema
 from tenure.core.modelling import Task
-from tenure.model.operations import Calendar, Category, Difference, Frequency, TextShape, TextTopics
+from tenure.core.ports import Deadline
+from tenure.model.operations import Calendar, Category, Difference, Elapsed, Frequency, TextShape, TextTopics
 from tenure.model.plan import ColumnPlan
 from tenure.training.features.crossfit import Outcomes
 from tenure.training.features.fit import MOST_CODES, fit_encoding
@@ -97,6 +99,31 @@ def test_parts_whose_cycle_was_not_seen_twice_are_left_out() -> None:
     assert plan.operations == (Calendar("at", ("day", "weekday", "hour")),)
     dates = half_a_year.with_columns(pl.col("at").dt.date()).head(10)
     assert fitted(dates, {"at": Kind.DATETIME}).width == 0
+
+
+def test_where_times_do_not_follow_each_other_dates_tell_all_parts_and_the_days() -> None:
+    frame = pl.DataFrame({"at": days("2020-01-01", 180)})
+    schema = schema_of(frame, {"at": Kind.DATETIME})
+    plan = fit_encoding(frame, schema, rng=np.random.default_rng(0), in_time=False).plan
+    parts = ("month", "day", "weekday", "hour", "season_sin", "season_cos")
+    assert plan.operations == (Calendar("at", parts), Elapsed("at"))
+    assert plan.encode(frame)[0, -1] == 18262.0
+
+
+def test_texts_that_there_is_no_time_to_read_are_left_out() -> None:
+    words = " ".join(f"word{at}" for at in range(2_000))
+    frame = pl.DataFrame({"note": [words, f"{words} more"] * 40, "x": range(80)})
+    schema = schema_of(frame, {"note": Kind.TEXT, "x": Kind.NUMERIC})
+    found = {}
+    for seconds in (1e9, 10.0):
+        ticks = itertools.count()
+        deadline = Deadline(seconds, lambda ticks=ticks: float(next(ticks)))
+        plan = fit_encoding(frame, schema, rng=np.random.default_rng(0), deadline=deadline).plan
+        found[seconds] = [op.longest for op in plan.operations if isinstance(op, TextTopics)]
+        assert plan.inputs[-1] == "x"
+    assert found[1e9] == [20_000]
+    assert found[10.0] == []
+    assert "note" not in plan.inputs
 
 
 def test_pairs_of_datetime_features_give_their_distance() -> None:

@@ -9,8 +9,11 @@ import pytest
 
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Fold, Task
+from tenure.core.ports import Deadline
+from tenure.model.operations import OPERATIONS
+from tenure.model.text import LONGEST_TEXT
 from tenure.training.features.crossfit import Outcomes
-from tenure.training.features.text import TOPICS, fit_text
+from tenure.training.features.text import TOPICS, Reading, affordable, fit_text
 
 
 def outcomes(task: Task, target: np.ndarray, classes: int = 2) -> Outcomes:
@@ -70,6 +73,30 @@ def test_rows_beyond_the_sample_get_the_score_of_their_fold() -> None:
     missing = texts.is_null().to_numpy()
     assert np.isnan(numbers[missing]).all()
     assert np.corrcoef(numbers[~missing, -1], target[~missing])[0, 1] > 0.3
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(1e3, LONGEST_TEXT), (8.0, 2_000), (2.0, 500), (0.6, 150), (0.1, 0)])
+def test_long_texts_are_cut_to_what_there_is_time_to_read(seconds: float, longest: int) -> None:
+    now = [0.0]
+
+    def read(text: str, most: int) -> None:
+        now[0] += 1e-6 * len(text[:most])
+
+    texts = pl.Series(["tea or coffee? " * 400] * 1_000)
+    found = affordable(texts, Deadline(1e9, lambda: now[0]), seconds, read=read)
+    assert (0 if found is None else found.longest) == longest
+
+
+def test_what_was_cut_while_learning_is_cut_when_served() -> None:
+    target = np.random.default_rng(0).integers(0, 2, 300)
+    texts = notes(target)
+    long = texts + pl.Series([" and so on" * 50] * 300)
+    rng = np.random.default_rng(0)
+    found = fit_text(long, "note", outcomes(Task.BINARY, target), rng=rng, reading=Reading(longest=40))
+    assert found is not None
+    again = OPERATIONS[found[0].op].from_dict(found[0].to_dict(), found[0].arrays())
+    cut, whole = (again.encode(pl.DataFrame({"note": each})) for each in (long.str.slice(0, 40), long))
+    np.testing.assert_array_equal(cut, whole)
 
 
 def test_without_a_target_there_are_topics_only() -> None:

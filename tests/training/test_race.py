@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -88,6 +88,18 @@ def test_the_race_ends_when_candidates_no_longer_help() -> None:
     run.run(proposals(guesser, problem))
     assert run.stopped_because == "More candidates no longer helped."
     assert len(run.entrants) < 12
+
+
+def test_where_more_no_longer_helps_the_best_run_again_with_other_seeds() -> None:
+    class Seeded(Guesser):
+        traits: ClassVar[Traits] = Traits(tasks=frozenset(Task), seeded=True)
+
+    problem = planted(Task.REGRESSION)
+    run = race(problem)
+    run.run(proposals(Seeded([100.0] * 30), problem))
+    assert run.stopped_because == "More candidates no longer helped."
+    assert any(entrant.seed > 0 for entrant in run.complete())
+    assert "guess-29" not in {entrant.name for entrant in run.entrants}
 
 
 def test_a_race_without_time_has_no_entrants() -> None:
@@ -228,6 +240,32 @@ def test_where_looks_say_that_time_is_short_a_learner_still_gets_all_of_it() -> 
     assert "guesser" in {entrant.family.name for entrant in run.complete()}
     assert {rows for name, rows in family.fits if name.endswith("?")} <= set(range(10_000, 108_000))
     assert len([name for name, _ in family.fits if name.endswith("?")]) == 4
+
+
+class Stranger(Guesser):
+    """A family that is not ready when it is first asked."""
+
+    name: ClassVar[str] = "stranger"
+
+    def fit(self, configuration: Configuration, *given: Any, deadline: Deadline, **named: Any) -> Fitted | None:
+        self.fits.append((configuration.name, 0))
+        return None if len(self.fits) == 1 else Fitted(ConstantMember(Task.REGRESSION, [100.0]))
+
+
+def test_a_family_that_could_not_be_looked_at_follows_the_first_heat() -> None:
+    class Quick(Filling):
+        def fit(self, *given: Any, rounds: int | None, deadline: Deadline) -> Fitted | None:
+            return super().fit(*given, rounds=rounds, deadline=deadline.within(0.01))
+
+    problem = planted(Task.REGRESSION)
+    family, stranger = Quick([100.0, 101.0, 102.0, 103.0]), Stranger([100.0])
+    budget = Budget(60.0, Deadline(60.0, lambda: family.now), workers=1)
+    run = Race(problem, course(600), budget, Track(problem, workers=1), Silent())
+    late = [(stranger, replace(each, name="strange", rank=90)) for each in stranger.configurations(problem.shape)]
+    run.run([*proposals(family, problem), *late])
+    names = [entrant.name for entrant in run.entrants]
+    assert names.index("strange") == 3
+    assert len(names) > 4
 
 
 def test_a_fit_is_not_started_after_the_end() -> None:

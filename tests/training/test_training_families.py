@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_a_hundred_and_twenty_classes_are_learned(name: str, plenty: Deadline) -
     assert np.mean(np.abs(said.argmax(axis=1) - problem.target[:200])) < 30
 
 
-@pytest.mark.parametrize("name", ["linear", "lightgbm"])
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "prepared"])
 def test_a_class_missing_from_the_training_rows_does_no_harm(name: str, plenty: Deadline) -> None:
     problem = planted(Task.MULTICLASS)
     rows = np.flatnonzero(problem.target != 2)
@@ -72,7 +73,7 @@ def test_a_class_missing_from_the_training_rows_does_no_harm(name: str, plenty: 
     assert np.isfinite(fitted.member.predict(problem.matrix)).all()
 
 
-@pytest.mark.parametrize("name", ["linear", "lightgbm"])
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "prepared"])
 def test_training_rows_of_one_class_do_no_harm(name: str, plenty: Deadline) -> None:
     problem = planted(Task.BINARY)
     rows = np.flatnonzero(problem.target == 1)
@@ -80,6 +81,18 @@ def test_training_rows_of_one_class_do_no_harm(name: str, plenty: Deadline) -> N
     fitted = family(name).fit(proposed, problem, rows, None, rounds=5, deadline=plenty)
     assert fitted is not None
     assert fitted.member.predict(problem.matrix)[:, 1].min() > 0.5
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_catboost_stands_aside_where_training_rows_lack_a_class_or_are_all_alike(task: Task, plenty: Deadline) -> None:
+    problem = planted(task)
+    if task is Task.REGRESSION:
+        problem = replace(problem, target=np.full(len(problem.target), 3.0))
+    rows = np.flatnonzero(problem.target != 2)
+    rows = np.flatnonzero(problem.target == 1) if task is Task.BINARY else rows
+    proposed = family("catboost").configurations(problem.shape)[0]
+    every = np.arange(len(problem.target))
+    assert family("catboost").fit(proposed, problem, rows, every, rounds=None, deadline=plenty) is None
 
 
 @pytest.mark.parametrize("name", LEARNERS)

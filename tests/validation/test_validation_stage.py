@@ -99,6 +99,15 @@ def test_exact_copies_stay_together_and_the_reason_says_so(design: Any) -> None:
         assert not set(row[fold.train]) & set(row[fold.valid])
 
 
+def test_the_few_patterns_that_rows_can_have_are_no_copies(design: Any) -> None:
+    rng = np.random.default_rng(0)
+    codes = {name: rng.choice(["a", "b", "c", "d"], 3_000) for name in ("one", "two", "three")}
+    plan, _, _ = design(
+        pl.DataFrame(codes | {"y": rng.choice(["yes", "no"], 3_000)}), task="binary", target="y", data=YES
+    )
+    assert "copies" not in plan.reason
+
+
 def test_memorised_copies_show_in_the_difference_to_a_random_split(design: Any) -> None:
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["yes", "no"], 300)})

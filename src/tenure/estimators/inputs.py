@@ -5,6 +5,7 @@ Wrong input raises ValueError and TypeError here, not our own errors: that is sc
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -58,10 +59,10 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> pl.DataFrame:
     """Return the features as polars columns, after scikit-learn's own checks.
 
     `reset` learns names and number of the columns, otherwise they are compared. Columns without names of their own
-    are called x0, x1 and so on.
+    are called x0, x1 and so on. Infinite numbers count as missing; at `reset` a warning says so.
 
     Raises:
-        ValueError: no rows or columns, other columns than in fit, complex or infinite numbers, two columns of one name.
+        ValueError: no rows or columns, other columns than in fit, complex numbers, two columns of one name.
         TypeError: X is sparse.
     """
     if isinstance(X, pl.LazyFrame):
@@ -73,14 +74,21 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> pl.DataFrame:
         if frame.height == 0:
             raise ValueError("Found a table with 0 sample(s) while a minimum of 1 is required.")
     else:
-        array = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+        array = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
         frame = _from_array(array)
     names = getattr(estimator, "feature_names_in_", [f"x{at}" for at in range(frame.width)])
-    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
-    endless = [flag.name for flag in frame.select(cs.float().is_infinite().any()).iter_columns() if flag[0]]
-    if endless:
-        raise ValueError(f"Input X contains infinity in the column {endless[0]!r}; leave unknown values NaN.")
-    return frame
+    return _finite(frame.rename(dict(zip(frame.columns, names, strict=True))), warn=reset)
+
+
+def _finite(frame: pl.DataFrame, *, warn: bool) -> pl.DataFrame:
+    """Return the table with infinite numbers as missing ones, as everywhere in tenure."""
+    seen = frame.select(cs.float().is_infinite().any())
+    endless = [name for name in seen.columns if seen[name][0]]
+    if not endless:
+        return frame
+    if warn:
+        warnings.warn(f"Infinite numbers are read as missing, in: {', '.join(endless[:10])}.", stacklevel=4)
+    return frame.with_columns(pl.when(pl.col(name).is_infinite().not_()).then(pl.col(name)) for name in endless)
 
 
 def _from_frame(X: Any) -> pl.DataFrame:

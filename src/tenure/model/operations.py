@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tenure.core.modelling import Floats, Indices
 from tenure.core.records import plain
 from tenure.model.calendar import calendar_of
-from tenure.model.text import TopicModel, terms_of
+from tenure.model.text import LONGEST_TEXT, TopicModel, terms_of
 from tenure.model.values import (
     NO_MOMENT,
     mapped,
@@ -203,6 +203,31 @@ class Calendar(Operation):
 
 
 @dataclass(frozen=True)
+class Elapsed(Operation):
+    """How many days a date or time (UTC) lies after the start of 1970."""
+
+    op: ClassVar[str] = "elapsed"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the name of the output."""
+        return (f"{self.source} (days)",)
+
+    def encode(self, frame: pl.DataFrame) -> Floats:
+        """Return (n, 1) float64 days."""
+        moments = moments_of(frame[self.source])
+        missing = moments == NO_MOMENT
+        days = np.where(missing, 0, moments) / _DAY
+        days[missing] = np.nan
+        return days[:, None]
+
+    def encode_one(self, row: Row) -> Sequence[float]:
+        """Return the days of one row."""
+        moment = moment_of(row.get(self.source))
+        return (_NAN if moment == NO_MOMENT else float(moment) / float(_DAY),)
+
+
+@dataclass(frozen=True)
 class Difference(Operation):
     """How many days `source` lies after `earlier`."""
 
@@ -234,22 +259,27 @@ class Difference(Operation):
         return (_NAN if NO_MOMENT in (end, start) else float(end - start) / float(_DAY),)
 
 
+_LOOKED_AT: Final = 200
+"""Characters of a text that are looked at one by one."""
+
+
 def _shape_of(text: str | None) -> tuple[float, float, float, float, float]:
-    """Return length, words, and the shares of digits, capitals and marks; NaN for no text."""
+    """Return length, words, and the shares of digits, capitals and marks where it begins; NaN for no text."""
     if text is None:
         return (_NAN,) * 5
-    size = len(text)
+    begins = text[:_LOOKED_AT]
+    size = len(begins)
     if size == 0:
         return (0.0,) * 5
-    digits = sum(map(str.isdigit, text))
-    capitals = sum(map(str.isupper, text))
-    marks = size - sum(map(str.isalnum, text)) - sum(map(str.isspace, text))
-    return float(size), float(len(text.split())), digits / size, capitals / size, marks / size
+    digits = sum(map(str.isdigit, begins))
+    capitals = sum(map(str.isupper, begins))
+    marks = size - sum(map(str.isalnum, begins)) - sum(map(str.isspace, begins))
+    return float(len(text)), float(len(text.split())), digits / size, capitals / size, marks / size
 
 
 @dataclass(frozen=True)
 class TextShape(Operation):
-    """How a text looks: length, words, shares of digits, capitals and marks."""
+    """How a text looks: length, words, shares of digits, capitals and marks in its first 200 characters."""
 
     op: ClassVar[str] = "text-shape"
 
@@ -269,11 +299,15 @@ class TextShape(Operation):
 
 @dataclass(frozen=True, eq=False)
 class TextTopics(Operation):
-    """The topics of a text, then its linear scores for the target; NaN for no text."""
+    """The topics of a text, then its linear scores for the target; NaN for no text.
+
+    Only the first `longest` characters are read.
+    """
 
     op: ClassVar[str] = "text-topics"
     model: TopicModel
     scores: int = 0
+    longest: int = LONGEST_TEXT
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -282,7 +316,7 @@ class TextTopics(Operation):
         return tuple(f"{self.source} ({part})" for part in (*topics, *_numbered("score", self.scores)))
 
     def _fold(self, text: str | None) -> Floats:
-        return np.full(self.model.width, np.nan) if text is None else self.model.fold(terms_of(text))
+        return np.full(self.model.width, np.nan) if text is None else self.model.fold(terms_of(text, self.longest))
 
     def encode(self, frame: pl.DataFrame) -> Floats:
         """Return (n, topics + scores) float64."""
@@ -298,7 +332,7 @@ class TextTopics(Operation):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the operation as plain data; the model is in `arrays`."""
-        return {"op": self.op, "source": self.source, "scores": self.scores}
+        return {"op": self.op, "source": self.source, "scores": self.scores, "longest": self.longest}
 
     def arrays(self) -> Arrays:
         """Return buckets, idf and components."""
@@ -308,7 +342,7 @@ class TextTopics(Operation):
     def from_dict(cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild the operation."""
         model = TopicModel(arrays["buckets"], arrays["idf"], arrays["components"])
-        return cls(data["source"], model, data["scores"])
+        return cls(data["source"], model, data["scores"], data.get("longest", LONGEST_TEXT))
 
 
 def _numbered(word: str, count: int) -> tuple[str, ...]:
@@ -383,5 +417,6 @@ class TargetMean(Operation):
 
 
 OPERATIONS: Final[dict[str, type[Operation]]] = {
-    kind.op: kind for kind in (Number, Category, Frequency, Calendar, Difference, TextShape, TextTopics, TargetMean)
+    kind.op: kind
+    for kind in (Number, Category, Frequency, Calendar, Elapsed, Difference, TextShape, TextTopics, TargetMean)
 }

@@ -22,7 +22,8 @@ BUCKETS: Final = 1 << 18
 PARTS_FROM: Final = BUCKETS // 2
 """The first bucket of word parts."""
 
-_LONGEST_TEXT: Final = 20_000
+LONGEST_TEXT: Final = 20_000
+"""Characters of a text that are read at most."""
 _LONGEST_WORD: Final = 64
 _WORD: Final = re.compile(r"\w+|[!?]")
 _PAIR_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -45,9 +46,9 @@ def _word_terms(word: str) -> tuple[int, NDArray[np.int64]]:
     return hashed, np.array([hashed % PARTS_FROM, *parts], dtype=np.int64)
 
 
-def terms_of(text: str) -> Terms:
-    """Return the buckets of the terms of `text`, sorted, and how often each comes."""
-    words = [word[:_LONGEST_WORD] for word in _WORD.findall(text[:_LONGEST_TEXT].lower())]
+def terms_of(text: str, longest: int = LONGEST_TEXT) -> Terms:
+    """Return the buckets of the terms in the first `longest` characters, sorted, and how often each comes."""
+    words = [word[:_LONGEST_WORD] for word in _WORD.findall(text[:longest].lower())]
     if not words:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     hashes, buckets = zip(*map(_word_terms, words), strict=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tenure.core.modelling import Floats, Fold, Indices
 from tenure.core.ports import Deadline
 from tenure.model.fitted import WeightedMember
+from tenure.model.members.mlp import MLPMember
 from tenure.model.scorer import Explains
 from tenure.training.budget import affordable
 from tenure.training.ensemble import Pool, choose_weights, cross_fitted_weights, mix
@@ -27,6 +28,7 @@ from tenure.training.track import Entrant, Fit, Job
 _MOST_LEAVES: Final = 1_500_000
 """A few milliseconds for one row; the best candidate alone may have more."""
 _MOST_SEEDS: Final = 5
+_MOST_ASKED_ONE_BY_ONE: Final = 200
 _SPARE: Final = 1.3
 """Another seed is fitted where the time left is so many times what the last one took."""
 
@@ -63,10 +65,14 @@ class Ensemble:
         return answer
 
     def contributions(self, matrix: Floats) -> Floats:
-        """Return the mean size (n, d) of each number's part in the raw scores of the judges that can explain them."""
+        """Return the mean size (n, d) of each number's part in the raw scores of the judges that can explain them.
+
+        Networks are asked twice a column, so of wide tables they are not.
+        """
         total = np.zeros(matrix.shape)
+        is_wide = matrix.shape[1] > _MOST_ASKED_ONE_BY_ONE
         for part in self.judges:
-            if isinstance(part.member, Explains):
+            if isinstance(part.member, Explains) and not (is_wide and isinstance(part.member, MLPMember)):
                 shares = np.abs(part.member.contributions(matrix)[:, :-1, :])
                 total += part.weight * shares.mean(axis=2)
         return total

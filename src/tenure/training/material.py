@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tenure.core.data import Snapshot
+from tenure.core.data import Kind, Snapshot
 from tenure.core.errors import DataError, ExtraMissingError
 from tenure.core.evidence import QualityReport
 from tenure.core.metrics import Metric, metric_named
 from tenure.core.modelling import Configuration, Floats, Scheme, ValidationPlan
 from tenure.core.plugins import plugin, plugin_names
-from tenure.core.ports import Context, ModelFamily, Problem
+from tenure.core.ports import Context, Deadline, ModelFamily, Problem
 from tenure.model.plan import ColumnPlan
 from tenure.model.target import encode_target
 from tenure.training.budget import Course
@@ -39,8 +39,10 @@ class Material:
     metric: Metric
 
 
-def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: ValidationPlan) -> Material:
-    """Read and encode the clean table.
+def prepare(
+    ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: ValidationPlan, deadline: Deadline
+) -> Material:
+    """Read and encode the clean table; texts as far as the time until `deadline` allows.
 
     Fits get one thread each, because several run side by side and results must not depend on the number of cores.
     """
@@ -56,9 +58,20 @@ def prepare(ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: Vali
         rng=ctx.rng(_SALT, 1),
         folds=tuple(plan.folds(blocks)) if follows else (),
     )
-    encoding = fit_encoding(clean, schema, rng=ctx.rng(_SALT), outcomes=outcomes, dropped=quality.dropped)
-    columns = encoding.plan
     course = Course.of(plan, blocks)
+    encoding = fit_encoding(
+        clean,
+        schema,
+        rng=ctx.rng(_SALT),
+        outcomes=outcomes,
+        dropped=quality.dropped,
+        deadline=deadline,
+        in_time=course.in_time,
+    )
+    columns = encoding.plan
+    for unread in [c.name for c in schema.features if c.kind is Kind.TEXT and c.name not in columns.inputs]:
+        if unread not in quality.dropped:
+            ctx.log.note(f"The texts of {unread} would take too long to read, and are left out.")
     problem = Problem(
         task=task,
         classes=len(snapshot.classes),

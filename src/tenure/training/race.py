@@ -99,7 +99,7 @@ class Race:
     def _run_heats(self, rest: list[Entrant], needed: float | None) -> None:
         """Run heats until none is left, none helps, or the time is up; `needed` seconds are what one entrant takes."""
         width = 1 if needed is None else _HEAT
-        done = 0
+        done, repeats = 0, False
         while rest:
             spare = self.budget.spare(self.course, self._promised())
             if needed is not None and needed * width > spare and len(self.course.choosing) > 1:
@@ -117,13 +117,15 @@ class Race:
                 needed = (self.budget.deadline.now - before) / len(heat)
             done += len(heat)
             self.log.progress(done / (done + len(rest)), f"{', '.join(e.name for e in heat)} fitted")
-            if self._is_enough():
-                self.stopped_because = "More candidates no longer helped."
-                return
+            if self._is_enough() and not repeats:
+                repeats, rest = True, []
             if not rest and self.trials is None:
                 rest = self._again()
             width = _HEAT
-        self.stopped_because = "Every configuration was tried." if self.complete() else "The time was up."
+        if not self.complete():
+            self.stopped_because = "The time was up."
+        else:
+            self.stopped_because = "More candidates no longer helped." if repeats else "Every configuration was tried."
 
     def _haste(self) -> float:
         """Return which part of its usual time an entrant gets: in time order less, unless it takes long anyway."""
@@ -158,8 +160,9 @@ class Race:
 
         A look is a quick fit of the largest fold (a larger learning rate, say); those that have none of their own run
         that fold in earnest. Where rows are too many for that, all get the same time on a sample of them. The order is
-        that of a greedy ensemble on that fold, then of the loss; those that are hopeless are left out. Returned too:
-        the seconds that one of the first is thought to take.
+        that of a greedy ensemble on that fold, then of the loss; those that are hopeless are left out. Families that
+        nobody could look at follow the first heat: they are unlike the others. Returned too: the seconds that one of
+        the first is thought to take.
         """
         at = max(range(len(self.course.choosing)), key=lambda at: len(self.course.choosing[at].train))
         fold = self.course.choosing[at]
@@ -215,7 +218,10 @@ class Race:
             if entrant not in hopeful:
                 entrant.dropped = _FAR_AT_LOOK
         self.entrants += [entrant for entrant, _ in looks if entrant.dropped]
-        return hopeful + [entrant for entrant in rest if entrant.look is None]
+        late = [entrant for entrant in rest if entrant.look is None]
+        known = {entrant.family.name for entrant, _ in looks}
+        unlike = [entrant for entrant in late if entrant.family.name not in known]
+        return [*hopeful[:_HEAT], *unlike, *hopeful[_HEAT:], *(e for e in late if e not in unlike)]
 
     def _run_cheap(self, proposals: Sequence[tuple[ModelFamily, Configuration]]) -> None:
         """Run what is sure to be quick, all at once."""

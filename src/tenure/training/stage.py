@@ -78,7 +78,7 @@ def train(
     workers = os.cpu_count() or 1
     budget = Budget(seconds, ctx.deadline(seconds), workers=workers)
     families = families_of(ctx)
-    material = prepare(ctx, snapshot, quality, plan)
+    material = prepare(ctx, snapshot, quality, plan, budget.deadline)
     race = _run_race(ctx, material, budget, families)
     ensemble = close(race)
     answer = _decide(ctx, snapshot, material, ensemble)

@@ -16,6 +16,8 @@ _FEWEST_MOMENTS: Final = 4
 """Fewer different times cannot give three blocks with a past and a future."""
 _COPIES_MATTER: Final = 0.005
 _COMMON_PATTERN: Final = 0.01
+_PATTERNS: Final = 0.9
+"""Where more rows than this repeat an earlier one, they are the few patterns that rows can have, and no copies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +49,7 @@ def detect_structure(frame: pl.DataFrame, schema: Schema, dropped: frozenset[str
         moments=moments,
         group=group,
         groups=_codes(frame[group]) if group is not None else None,
-        copies=copies if share > _COPIES_MATTER else None,
+        copies=copies if _COPIES_MATTER < share <= _PATTERNS else None,
         copy_share=share,
     )
 

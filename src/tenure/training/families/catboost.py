@@ -55,7 +55,12 @@ class CatBoostFamily:
         rounds: int | None,
         deadline: Deadline,
     ) -> Fitted | None:
-        """Boost until the validated loss stops falling, `rounds` are done, or the time is up."""
+        """Boost until the validated loss stops falling, `rounds` are done, or the time is up.
+
+        Nothing is fitted where the training rows lack a class, or all have one value: CatBoost refuses such rows.
+        """
+        if len(np.unique(problem.target[train])) < max(problem.classes, 2):
+            return None
         trees = deadline.left / _seconds_per_tree(problem, len(train))
         if trees < _FEWEST_TREES:
             return None

@@ -27,6 +27,7 @@ _FEWEST_PIECES: Final = 8
 _MOST_PIECES: Final = 20
 _ALL_PIECES: Final = 160
 _ROWS_A_PIECE: Final = 100
+_MOST_CUT: Final = 300
 _STEPS: Final = 40
 
 Narrow = NDArray[np.float32]
@@ -76,7 +77,9 @@ class LinearFamily:
 
 
 def _pieces(rows: int, numbers: int) -> int:
-    """Return into how many pieces each number is cut: fewer where rows are few, or the design would be too large."""
+    """Return into how many pieces each number is cut: fewer where rows are few, none where numbers are very many."""
+    if numbers > _MOST_CUT:
+        return 0
     shared = min(max(_ALL_PIECES // max(numbers, 1), _FEWEST_PIECES), _MOST_PIECES)
     return min(shared, rows // _ROWS_A_PIECE, _CELLS // max(rows * numbers, 1))
 

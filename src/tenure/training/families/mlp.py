@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import cos, inf, isinf, pi
 from typing import Any, ClassVar, Final
 
@@ -35,6 +37,8 @@ _PATIENCE: Final = 0.35
 """Part of all epochs without a better one after which the rest is not learned."""
 _LOADING_SECONDS: Final = 5.0
 """What importing PyTorch takes at most on a busy machine; once in a process."""
+_WORTH_LOADING: Final = 1.0
+"""A fit that had more seconds than this is followed by others that have the time for a network."""
 _PROBE_STEPS: Final = 12
 _WARM_SHARE: Final = 0.1
 _USED_SHARE: Final = 0.9
@@ -79,6 +83,8 @@ class MLPFamily:
     ) -> Fitted | None:
         """Learn for `rounds` epochs, or as many as fit the time, and keep the epoch with the lowest validated loss."""
         if deadline.left <= (0.0 if "torch" in sys.modules else _LOADING_SECONDS):
+            if deadline.left > _WORTH_LOADING:
+                _load_meanwhile()
             return None
         design = MLPDesign.fit(problem.matrix[train], problem.categorical)
         if design.width == 0:
@@ -98,6 +104,12 @@ class MLPFamily:
         arrays = plain_arrays(learned.parameters, factor=scale.spread / temperature, shift=scale.centre)
         member = MLPMember(problem.task, design, arrays, limits=scale.limits)
         return Fitted(member, learned.epoch, chosen={"epochs": epochs, "temperature": temperature})
+
+
+@cache
+def _load_meanwhile() -> None:
+    """Start to import PyTorch, so that it is there at the next fit; once in a process."""
+    threading.Thread(target=torch_library, name="load-torch").start()
 
 
 def _settled_temperature(problem: Problem, configuration: Configuration, found: float | None) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -16,11 +17,13 @@ import polars as pl
 
 from tenure.core.data import Column, Kind, Schema
 from tenure.core.modelling import Floats
+from tenure.core.ports import Deadline
 from tenure.model.calendar import CALENDAR_PARTS
 from tenure.model.operations import (
     Calendar,
     Category,
     Difference,
+    Elapsed,
     Frequency,
     Number,
     Operation,
@@ -30,11 +33,12 @@ from tenure.model.plan import ColumnPlan
 from tenure.model.values import NO_MOMENT, moments_of, texts_of
 from tenure.training.features.crossfit import Outcomes
 from tenure.training.features.means import fit_means
-from tenure.training.features.text import fit_text
+from tenure.training.features.text import Reading, affordable, fit_text
 
 MOST_CODES: Final = 1000
 """More levels than this become how often each was seen."""
 
+_TEXT_SHARE: Final = 0.25
 _FEW_LEVELS: Final = 255
 _RARE_COUNT: Final = 10
 _MOST_DIFFERENCES: Final = 10
@@ -71,21 +75,31 @@ def fit_encoding(
     outcomes: Outcomes | None = None,
     dropped: Collection[str] = (),
     text_rows: int = 50_000,
+    deadline: Deadline | None = None,
+    in_time: bool = True,
 ) -> Encoding:
     """Return the plan and the matrix for the features of `schema` without `dropped`, and the calendar of its time.
 
     Columns that never vary in `frame` are left out. Without `outcomes` nothing looks at the target. `text_rows` bounds
-    from how many texts topics and scores are learned.
+    from how many texts topics and scores are learned; texts get a quarter of the time until `deadline`, and columns for
+    which even that is too short are left out. `in_time` says that predictions are for later rows than these.
     """
     columns = [column for column in schema.features if column.name not in dropped and column.name in frame.columns]
     steps: list[Step] = []
+    texts = sum(column.kind is Kind.TEXT for column in columns)
+    seconds = inf if deadline is None else _TEXT_SHARE * deadline.left / max(texts, 1)
     for column in columns:
-        steps += _steps(frame[column.name], column, outcomes, rng, text_rows)
+        if column.kind is Kind.TEXT:
+            told = texts_of(frame[column.name])
+            reading = Reading() if deadline is None else affordable(told, deadline, seconds)
+            steps += _text(told, column.name, outcomes, rng, text_rows, reading)
+        else:
+            steps += _steps(frame[column.name], column, outcomes, in_time=in_time)
     times = [column.name for column in columns if column.kind is Kind.DATETIME]
     steps += _differences(frame, times)
     time = schema.time
     if time is not None and time in frame.columns and schema[time].kind is Kind.DATETIME:
-        steps += _calendar(frame[time], time)
+        steps += _calendar(frame[time], time, in_time=in_time)
     plan = ColumnPlan([operation for operation, _ in steps])
     matrix = np.empty((frame.height, plan.width))
     at = 0
@@ -96,10 +110,25 @@ def fit_encoding(
     return Encoding(plan, matrix)
 
 
-def _steps(
-    series: pl.Series, column: Column, outcomes: Outcomes | None, rng: np.random.Generator, text_rows: int
+def _text(
+    texts: pl.Series,
+    name: str,
+    outcomes: Outcomes | None,
+    rng: np.random.Generator,
+    rows: int,
+    reading: Reading | None,
 ) -> Iterator[Step]:
-    """Yield what turns one feature into numbers."""
+    """Yield what turns a text into numbers, as far as there is time to read it."""
+    if reading is None:
+        return
+    yield TextShape(name), None
+    found = fit_text(texts, name, outcomes, rng=rng, rows=rows, reading=reading)
+    if found is not None:
+        yield found
+
+
+def _steps(series: pl.Series, column: Column, outcomes: Outcomes | None, *, in_time: bool) -> Iterator[Step]:
+    """Yield what turns one feature that is no text into numbers."""
     match column.kind:
         case Kind.NUMERIC | Kind.BOOLEAN:
             number = _number(series)
@@ -108,12 +137,7 @@ def _steps(
         case Kind.CATEGORICAL:
             yield from _category(series, column.name, outcomes)
         case Kind.DATETIME:
-            yield from _calendar(series, column.name)
-        case Kind.TEXT:
-            yield TextShape(column.name), None
-            found = fit_text(texts_of(series), column.name, outcomes, rng=rng, rows=text_rows)
-            if found is not None:
-                yield found
+            yield from _calendar(series, column.name, in_time=in_time)
 
 
 def _number(series: pl.Series) -> Number:
@@ -149,10 +173,11 @@ def _category(series: pl.Series, name: str, outcomes: Outcomes | None) -> Iterat
             yield fit_means(texts_of(series), name, outcomes)
 
 
-def _calendar(series: pl.Series, name: str) -> Iterator[Step]:
-    """Yield the calendar parts that vary and whose cycle was seen about twice.
+def _calendar(series: pl.Series, name: str, *, in_time: bool) -> Iterator[Step]:
+    """Yield the calendar parts that vary, and the days since 1970.
 
-    A part seen for less than that (the month, in half a year of rows) only counts elapsed time, which never comes back.
+    In time order the days never come back, and neither does a part whose cycle was seen for less than about twice (the
+    month, in half a year of rows): both are left out there.
     """
     moments = moments_of(series)
     known = moments[moments != NO_MOMENT]
@@ -161,11 +186,14 @@ def _calendar(series: pl.Series, name: str) -> Iterator[Step]:
     days = float(known.max() - known.min()) / _DAY
     matrix = Calendar(name, CALENDAR_PARTS).encode(series.to_frame(name))
     different = {part: len(np.unique(matrix[:, at])) for at, part in enumerate(CALENDAR_PARTS)}
-    parts = [p for p in CALENDAR_PARTS if different[p] > 1 and days >= _CYCLES * _CYCLE_DAYS[p]]
+    comes_back = {part: not in_time or days >= _CYCLES * _CYCLE_DAYS[part] for part in CALENDAR_PARTS}
+    parts = [part for part in CALENDAR_PARTS if different[part] > 1 and comes_back[part]]
     if different["minute"] == different["hour"] and "minute" in parts:
         parts.remove("minute")
     if parts:
         yield Calendar(name, tuple(parts)), None
+    if not in_time and days > 0:
+        yield Elapsed(name), None
 
 
 def _differences(frame: pl.DataFrame, times: list[str]) -> Iterator[Step]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -12,47 +14,89 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 
 from tenure.core.modelling import Floats, Indices
+from tenure.core.ports import Deadline
 from tenure.model.operations import TextTopics
-from tenure.model.text import BUCKETS, PARTS_FROM, Terms, TopicModel, terms_of
+from tenure.model.text import BUCKETS, LONGEST_TEXT, PARTS_FROM, Terms, TopicModel, terms_of
 from tenure.training.features.crossfit import Outcomes
 from tenure.training.features.scores import fit_scores
 
 TOPICS: Final = 64
 _KEPT_EACH: Final = 1 << 14
 _LEAST_TEXTS: Final = 2
-_MOST_TERMS: Final = 6_000_000
-_TOPIC_TERMS: Final = 3_000_000
+_LENGTHS: Final = (LONGEST_TEXT, 2_000, 500, 150)
+_TIMED: Final = 200
+_PASSES: Final = 3.0
+"""A text is read, folded and looked at, which takes about three times what reading takes."""
+_TERMS_A_SECOND: Final = 400_000
+_FEWEST_TERMS: Final = 200_000
 _POWER_ITERATIONS: Final = 2
 
 Narrow = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of texts is read: the first `longest` characters of each, and `terms` to learn from."""
+
+    longest: int = LONGEST_TEXT
+    terms: int = 6_000_000
+
+
+def affordable(
+    texts: pl.Series, deadline: Deadline, seconds: float, *, read: Callable[[str, int], object] = terms_of
+) -> Reading | None:
+    """Return how much of a text column can be read and learned from in about `seconds`; None where nothing can.
+
+    Some texts are read, to see how long that takes. Endless seconds leave nothing out, whatever the clock says.
+    """
+    if seconds == inf:
+        return Reading()
+    known = texts.drop_nulls()
+    some = known.gather_every(max(len(known) // _TIMED, 1)).head(_TIMED).to_list()
+    for text in some:  # fills the cache of words
+        read(text, LONGEST_TEXT)
+    for longest in _LENGTHS:
+        before = deadline.now
+        for text in some:
+            read(text, longest)
+        if _PASSES * (deadline.now - before) * len(known) <= seconds * len(some):
+            return Reading(longest, int(np.clip(_TERMS_A_SECOND * seconds, _FEWEST_TERMS, Reading().terms)))
+    return None
+
+
 def fit_text(
-    texts: pl.Series, name: str, outcomes: Outcomes | None, *, rng: np.random.Generator, rows: int = 50_000
+    texts: pl.Series,
+    name: str,
+    outcomes: Outcomes | None,
+    *,
+    rng: np.random.Generator,
+    rows: int = 50_000,
+    reading: Reading = Reading(),
 ) -> tuple[TextTopics, Floats] | None:
     """Return the topics and scores of a text column, and its numbers for learning; None where no term comes twice.
 
     In the numbers for learning (n, topics + scores) each row's score comes from a model that has not seen the row.
-    Learns from at most `rows` texts drawn by `rng`, and from at most six million terms (three for the topics, fewer the
-    more scores there are), which bounds the time. Randomised SVD: Halko, Martinsson and Tropp 2011, with two power
-    iterations.
+    Learns from at most `rows` texts drawn by `rng`, and from the terms that `reading` allows (half of them for the
+    topics, fewer the more scores there are), which bounds the time. Randomised SVD: Halko, Martinsson and Tropp 2011,
+    with two power iterations.
     """
-    sample = _Sample.of(texts, rng, rows)
+    texts = texts.str.slice(0, reading.longest)
+    sample = _Sample.of(texts, rng, rows, reading.terms)
     kept, idf = _kept(sample.documents)
     topics = min(TOPICS, len(kept) - 1, len(sample.documents) - 1)
     if topics < 1:
         return None
     weights = _weights(sample.documents, TopicModel(kept, idf, np.empty((len(kept), 0), dtype=np.float32)))
-    some = _first(weights, _TOPIC_TERMS)
+    some = _first(weights, reading.terms // 2)
     topics = min(topics, some.shape[0])
     _, _, found = randomized_svd(some, topics, n_iter=_POWER_ITERATIONS, random_state=int(rng.integers(2**31 - 1)))
     components = np.ascontiguousarray(found.T, dtype=np.float32)
     if outcomes is None or not outcomes.outputs:
-        operation = TextTopics(name, TopicModel(kept, idf, components))
+        operation = TextTopics(name, TopicModel(kept, idf, components), longest=reading.longest)
         return operation, sample.fold(texts, operation.model)
-    scores = _scores(weights, sample.rows, outcomes)
+    scores = _scores(weights, sample.rows, outcomes, reading.terms)
     served = np.concatenate([components, scores[:, :, -1]], axis=1)
-    operation = TextTopics(name, TopicModel(kept, idf, served), outcomes.outputs)
+    operation = TextTopics(name, TopicModel(kept, idf, served), outcomes.outputs, reading.longest)
     wide = np.concatenate([components, scores[:, :, :-1].reshape(len(kept), -1)], axis=1)
     numbers = sample.fold(texts, TopicModel(kept, idf, wide))
     by_fold = numbers[:, topics:].reshape(len(texts), outcomes.outputs, -1)
@@ -68,7 +112,7 @@ class _Sample:
     documents: list[Terms]
 
     @classmethod
-    def of(cls, texts: pl.Series, rng: np.random.Generator, rows: int) -> _Sample:
+    def of(cls, texts: pl.Series, rng: np.random.Generator, rows: int, most_terms: int) -> _Sample:
         """Draw texts until there are enough terms."""
         known = np.flatnonzero(texts.is_not_null().to_numpy())
         drawn = rng.permutation(known)[:rows]
@@ -77,7 +121,7 @@ class _Sample:
         for text in texts.gather(drawn):
             document = terms_of(text)
             terms += len(document[0])
-            if documents and terms > _MOST_TERMS:
+            if documents and terms > most_terms:
                 break
             documents.append(document)
         return cls(drawn[: len(documents)], documents)
@@ -117,9 +161,9 @@ def _weights(documents: list[Terms], model: TopicModel) -> csr_matrix:
     )
 
 
-def _scores(weights: csr_matrix, rows: Indices, outcomes: Outcomes) -> Narrow:
+def _scores(weights: csr_matrix, rows: Indices, outcomes: Outcomes, terms: int) -> Narrow:
     """Return what each term adds to each score: (terms, outputs, folds + 1), the last by all rows."""
-    some = _first(weights, 2 * _MOST_TERMS // max(outcomes.outputs, 2))
+    some = _first(weights, 2 * terms // max(outcomes.outputs, 2))
     at = rows[: some.shape[0]]
     learns, applies = outcomes.learns[at], outcomes.fold_of[at]
     columns = [fit_scores(some, outcome, learns, applies, outcomes.task) for outcome in outcomes.columns[at].T]
