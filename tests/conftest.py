@@ -21,10 +21,10 @@ from tenure.core.project import Project, parse_project
 ROOT = Path(__file__).resolve().parent.parent
 
 # Properties look for new examples on every machine but CI's, where the same commit must give the same answer.
-# The first text of a fresh clone takes seconds: hypothesis then builds its table of characters.
+# The first text of a fresh clone takes seconds: hypothesis then builds its table of characters. No test is timed.
 slow = [HealthCheck.too_slow]
-settings.register_profile("here", suppress_health_check=slow)
-settings.register_profile("ci", derandomize=True, suppress_health_check=slow)
+settings.register_profile("here", deadline=None, suppress_health_check=slow)
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=slow)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
