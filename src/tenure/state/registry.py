@@ -19,12 +19,18 @@ MOVED_EVENT: Final = "aliases-moved"
 
 
 class Registry:
-    """Registers versions and moves aliases, each in one transaction with its ledger event."""
+    """Registers versions and moves aliases, each in one transaction with its ledger event.
 
-    def __init__(self, db: Database, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    `moved` is called after every transaction that moved one.
+    """
+
+    def __init__(
+        self, db: Database, ledger: Ledger, clock: Callable[[], datetime], moved: Callable[[], None] | None = None
+    ) -> None:
         self._db = db
         self._ledger = ledger
         self._clock = clock
+        self._moved = moved
 
     def register(self, model: str, *, run_id: str, leaderboard: str, actor: str, note: str = "") -> ModelVersion:
         """Give a bundle the next number; a bundle that has one keeps it."""
@@ -99,6 +105,8 @@ class Registry:
                     moves.append(AliasMove(alias, before, after, at, actor, reason, cause))
             if moves:
                 self._write(connection, moves, run_id)
+        if moves and self._moved is not None:
+            self._moved()
         return tuple(moves)
 
     def moves(self) -> list[AliasMove]:
