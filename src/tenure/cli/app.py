@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "history": ("Look", "Show what was decided, when, by whom and why."),
     "predict": ("Use", "Score a table with the model in office."),
     "serve": ("Use", "Answer predictions and take outcomes over HTTP."),
+    "token": ("Use", "Add, list or revoke the tokens that the server asks for."),
     "outcomes": ("Use", "Record what came true for earlier predictions."),
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),

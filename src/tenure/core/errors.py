@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import ClassVar, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 
 class TenureError(Exception):
@@ -181,6 +181,22 @@ class SchemaChangedError(DataError):
     title = "The rows do not match the model"
 
 
+class FieldsRefusedError(DataError):
+    """Fields of a request break the data contract, and their policy is strict.
+
+    `errors` has one entry a field: `loc` (as in `["rows", 3, "age"]`), `rule`, and `msg` for people.
+    """
+
+    code = "fields-refused"
+    title = "Fields of a request break the data contract"
+
+    def __init__(
+        self, message: str, *, hint: str, where: str | None = None, errors: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message, hint=hint, where=where)
+        self.errors = tuple(dict(error) for error in errors)
+
+
 class QualityBlockError(DataError):
     """A data-quality finding blocks the walk."""
 
@@ -218,6 +234,32 @@ class StateUnreachableError(TemporaryError):
 
     code = "state-unreachable"
     title = "The state database does not answer"
+
+
+# ---- who asks (exit 2) ----
+
+
+class UnauthorizedError(TenureError):
+    """A request shows no token, or one that is not known, has expired or was revoked.
+
+    `challenge` is what the reply's WWW-Authenticate says (RFC 6750).
+    """
+
+    code = "unauthorized"
+    exit_code = 2
+    title = "The server asks for a token"
+
+    def __init__(self, message: str, *, hint: str, where: str | None = None, challenge: str = "Bearer") -> None:
+        super().__init__(message, hint=hint, where=where)
+        self.challenge = challenge
+
+
+class ForbiddenError(TenureError):
+    """The token is good, but not for this."""
+
+    code = "forbidden"
+    exit_code = 2
+    title = "The token does not allow this"
 
 
 # ---- resources (exit 8) ----

@@ -25,6 +25,9 @@ from tenure.core.modelling import Task
 from tenure.core.records import digest_of
 
 PROJECT_FILE: Final = "tenure.toml"
+BadField = Literal["strict", "coerce", "quarantine"]
+"""What is done with a field of a request that breaks the data contract: refuse, read as well as can be, set aside."""
+
 _UNITS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*$")
 _SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -80,6 +83,12 @@ class ColumnSpec(Section):
         None,
         description="'after' for what is known only after the outcome; 'at_prediction' overrules a leakage finding.",
     )
+    bad: BadField | None = Field(None, description="Overrules serving.bad_fields for this column.")
+
+    @property
+    def describes(self) -> bool:
+        """Say whether it tells how to learn from the column, and not only how to answer."""
+        return self.model_copy(update={"bad": None}) != ColumnSpec()
 
 
 class DataSection(Section):
@@ -100,6 +109,11 @@ class DataSection(Section):
         description="How long after the prediction the truth is known.",
     )
     columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="What to know about single columns.")
+
+    @property
+    def described(self) -> dict[str, ColumnSpec]:
+        """Return what is said of columns that matters for learning."""
+        return {name: spec for name, spec in self.columns.items() if spec.describes}
 
 
 class ValueSection(Section):
@@ -231,11 +245,43 @@ class PromotionSection(Section):
 class ServingSection(Section):
     """`[serving]`: how predictions are answered."""
 
-    host: str = Field("127.0.0.1", description="Loopback unless told otherwise.")
+    host: str = Field("127.0.0.1", description="Loopback unless told otherwise; beyond it a token is needed.")
     port: int = Field(8400, ge=0, le=65_535, description="0 takes any free port.")
+    workers: int | None = Field(None, ge=1, le=256, description="Processes that answer. Left out: one for each core.")
     max_latency_ms: float = Field(5.0, gt=0, description="A model slower than this for one row does not pass.")
     max_rows: int = Field(10_000, gt=0, description="Rows in one request.")
     max_body_mb: float = Field(16.0, gt=0, description="Bytes in one request, in MB.")
+    timeout: Duration = Field(
+        30.0,
+        json_schema_extra={"default": "30s"},
+        gt=0,
+        description="How long a request may take, from its first byte to the answer.",
+    )
+    max_concurrency: int = Field(
+        512, ge=1, description="Requests in progress in one worker; more are told to come again (503)."
+    )
+    bad_fields: BadField = Field(
+        "coerce",
+        description="A field that breaks the data contract: 'strict' refuses the request, 'coerce' reads it as well "
+        "as can be, 'quarantine' answers too and keeps the row from monitoring and retraining.",
+    )
+    verbose_errors: bool | None = Field(
+        None, description="Whether a refusal names the values that were expected. Left out: on loopback only."
+    )
+    reasons: int = Field(0, ge=0, le=20, description="Reasons in an answer whose request does not say how many.")
+    log: Literal["durable", "async"] = Field(
+        "durable",
+        description="'durable' answers after the prediction is on disk; 'async' before, and a crash may lose the last "
+        "ones.",
+    )
+    log_backlog_mb: float = Field(
+        512.0, gt=0, description="Predictions waiting for the database, in MB; beyond it new ones are refused (503)."
+    )
+    shadow: float = Field(
+        0.0, ge=0, le=1, description="Share of requests that the challenger answers too, for the log only."
+    )
+    shadow_cpu: float = Field(0.2, gt=0, le=1, description="Largest share of a worker's time for that.")
+    canary: float = Field(0.0, ge=0, le=1, description="Share of keys that the challenger answers in earnest.")
 
 
 class MonitoringSection(Section):
@@ -274,6 +320,13 @@ class OperationsSection(Section):
     )
 
 
+_ONLY_ANSWERS: Final[dict[str, Any]] = {
+    "serving": set(ServingSection.model_fields) - {"max_latency_ms"},
+    "data": {"columns": {"__all__": {"bad"}}},
+}
+"""What changes how requests are answered and no model: a new limit or policy trains nothing again."""
+
+
 class StateSection(Section):
     """`[state]`: where everything is remembered."""
 
@@ -298,8 +351,13 @@ class Project(Section):
     state: StateSection = StateSection()
 
     def digest(self, *sections: str) -> str:
-        """Return the identity of the named sections (all when none is named); secrets stay as `${NAME}`."""
-        content = self.model_dump(mode="json")
+        """Return the identity of what the named sections (all when none is named) say about models.
+
+        What only serving reads does not count. Secrets stay as `${NAME}`.
+        """
+        data = self.data.model_copy(update={"columns": self.data.described})
+        learned = self.model_copy(update={"data": data})
+        content = learned.model_dump(mode="json", exclude=_ONLY_ANSWERS)
         return digest_of({name: content[name] for name in (sections or tuple(content))})
 
 

@@ -40,8 +40,8 @@ class Declared:
 
     @classmethod
     def of(cls, data: DataSection) -> Self:
-        """Take what the project file says."""
-        return cls(data.target, data.time, data.group, data.key, data.weight, data.columns)
+        """Take what the project file says for learning; a policy for bad fields describes no column."""
+        return cls(data.target, data.time, data.group, data.key, data.weight, data.described)
 
     def roles(self) -> dict[str, Role]:
         """Return the role of each column that has one by declaration.

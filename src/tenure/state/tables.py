@@ -134,3 +134,17 @@ OUTCOMES: Final = Table(
 )
 """What was said to have come true. `prediction_id` or `key` is what it was said of; `joined_id` is the prediction
 that it belongs to, empty while that is awaited. `latest_us` is when the same value was last confirmed."""
+
+API_TOKENS: Final = Table(
+    "api_tokens",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger),
+    Column("revoked_us", BigInteger),
+    Column("last4", Text, nullable=False),
+)
+"""Who may ask the server for what. `role` is a list with commas; `hash` is the SHA-256 of the secret."""
