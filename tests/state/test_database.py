@@ -15,7 +15,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, UniqueConstraint, inspect, text
+from sqlalchemy.schema import SchemaItem
 
 from tenure.core.errors import (
     ConfigError,
@@ -33,9 +34,17 @@ from tenure.state.tables import METADATA
 SECRET = "s3cret-Pa55"
 
 
+def concerns_both(thing: SchemaItem, name: str | None, kind: str, *_: object) -> bool:
+    """Leave out what PostgreSQL has otherwise: a table for each month of predictions, each with its own unique id."""
+    if kind == "unique_constraint" and isinstance(thing, UniqueConstraint):
+        return thing.table.name != "predictions"
+    return not (kind == "table" and str(name).startswith("predictions_"))
+
+
 def test_migrated_tables_are_the_tables_the_code_knows(database: Database) -> None:
     with database.begin() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        own = {} if connection.dialect.name == "sqlite" else {"include_object": concerns_both}
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, **own})
         assert compare_metadata(context, METADATA) == []
         assert context.get_current_revision() == HEAD
 

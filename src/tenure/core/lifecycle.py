@@ -136,7 +136,9 @@ class PredictionRecord:
 
     `at` is when it was answered, `event_at` when it was about (the row's own time, else `at`), both ISO 8601 UTC.
     `probabilities` are in class order; `low` and `high` are between what the value lies (90 %), or
-    the probability of the positive class (binary).
+    the probability of the positive class (binary). `violations` are the rules of the contract that the row broke
+    (`field`, `rule`); a `quarantined` one is kept, and nothing is learned from it. `route` is the way that the version
+    was chosen, where it was not simply the one in office.
     """
 
     id: str
@@ -149,6 +151,9 @@ class PredictionRecord:
     low: float | None = None
     high: float | None = None
     key: str | None = None
+    violations: tuple[dict[str, Any], ...] = ()
+    quarantined: bool = False
+    route: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,6 +331,11 @@ class StateSection(Section):
     """`[state]`: where everything is remembered."""
 
     url: str | None = Field(None, description="postgresql://user:${PASSWORD}@host/db; left out: SQLite in .tenure/.")
+    keep: Duration | None = Field(
+        None,
+        gt=0,
+        description="How long predictions and outcomes stay in the log, in whole months; left out: for ever.",
+    )
 
 
 class Project(Section):

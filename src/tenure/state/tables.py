@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Double, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
 METADATA: Final = MetaData()
+# SQLite numbers rows by itself only where the type is spelled INTEGER; it holds 64 bits there.
+_COUNTED: Final = BigInteger().with_variant(Integer, "sqlite")
 
 EVENTS: Final = Table(
     "events",
@@ -102,7 +104,7 @@ ALIAS_MOVES: Final = Table(
 PREDICTIONS: Final = Table(
     "predictions",
     METADATA,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", _COUNTED, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("version", Integer, nullable=False),
     Column("at_us", BigInteger, nullable=False),
@@ -114,14 +116,35 @@ PREDICTIONS: Final = Table(
     Column("low", Double),
     Column("high", Double),
     Column("features", Text, nullable=False),
+    Column("violations", Text),
+    Column("quarantined", Boolean, nullable=False),
+    Column("route", Text),
     Index("predictions_by_event", "event_us", "seq"),
     Index("predictions_by_key", "key", "event_us"),
+    Index("predictions_by_at", "at_us", "version", "quarantined"),
 )
+"""What was said. On PostgreSQL the rows lie in partitions, one a month of `at_us`. There `id` is unique within each,
+and all who write look it up in all of them first, one after the other (`state/intake.py`)."""
+
+SHADOW_PREDICTIONS: Final = Table(
+    "shadow_predictions",
+    METADATA,
+    Column("prediction_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("prediction", Text, nullable=False),
+    Column("value", Double),
+    Column("probabilities", Text, nullable=False),
+    Column("low", Double),
+    Column("high", Double),
+    Index("shadow_predictions_by_version", "version"),
+)
+"""What a version that is not in office would have said to the same rows."""
 
 OUTCOMES: Final = Table(
     "outcomes",
     METADATA,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", _COUNTED, primary_key=True),
     Column("joined_id", Text),
     Column("prediction_id", Text),
     Column("key", Text),
@@ -129,7 +152,7 @@ OUTCOMES: Final = Table(
     Column("known_us", BigInteger, nullable=False),
     Column("latest_us", BigInteger, nullable=False),
     Index("outcomes_by_joined", "joined_id", "latest_us", "seq"),
-    Index("outcomes_by_prediction", "prediction_id"),
+    Index("outcomes_by_prediction", "prediction_id", "known_us"),
     Index("outcomes_by_key", "key", "known_us"),
 )
 """What was said to have come true. `prediction_id` or `key` is what it was said of; `joined_id` is the prediction

@@ -1,32 +1,35 @@
 """The traffic log: what was predicted, what came true, and the two joined.
 
 A prediction is never rewritten. Every distinct outcome is kept, and of those that belong to one prediction the one
-that was known last counts.
+that was known last counts. What is older than the policy goes, in whole months.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Connection, Row, Select, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, Select, func, select
 
 from tenure.core.data import Column
 from tenure.core.errors import DataError, RecordMissingError
 from tenure.core.lifecycle import OutcomeRecord, PredictionRecord
 from tenure.core.records import canonical
+from tenure.state import export, retention
 from tenure.state.database import Database
+from tenure.state.features import feature
+from tenure.state.intake import LOCK, keep_predictions, keep_shadows
 from tenure.state.outcomes import OutcomeCounts, keep_outcomes, newest_first
-from tenure.state.tables import OUTCOMES, PREDICTIONS
+from tenure.state.retention import LoggedMonth, Pruned
+from tenure.state.tables import OUTCOMES, PREDICTIONS, SHADOW_PREDICTIONS
 from tenure.state.times import iso, micros, micros_of
 
-__all__ = ["OutcomeCounts", "Traffic"]
+__all__ = ["LoggedMonth", "OutcomeCounts", "Pruned", "Traffic"]
 
-_LOCK: Final = "traffic"
 _BATCH: Final = 500
 _MOMENT: Final = pl.Datetime("us", "UTC")
 # In the order of `_joined_query`.
@@ -45,6 +48,13 @@ _FIXED: Final[dict[str, pl.DataType]] = {
     "known_at": _MOMENT,
     "features": pl.String(),
 }
+_SHADOW: Final[dict[str, pl.DataType]] = {
+    "prediction": pl.String(),
+    "probabilities": pl.String(),
+    "value": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+}
 
 
 class Traffic:
@@ -60,10 +70,30 @@ class Traffic:
 
         Outcomes that waited for one of them are joined in the same transaction.
         """
-        if not predictions:
-            return
-        with self._db.begin(lock=_LOCK) as connection:
-            self._keep(connection, predictions)
+        self.absorb([_prediction_row(prediction) for prediction in predictions])
+
+    def absorb(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Keep predictions as rows of the table, as `log_predictions` does; return how many were new.
+
+        Each row holds `id`, `version` (a number), `at_us`, `event_us` (microseconds since 1970), `key`, `prediction`
+        (text), `value` (a number, or None for a class), `probabilities` (JSON), `low`, `high`, `features` (JSON),
+        `violations` (JSON or None), `quarantined` and `route`. Meant for thousands of rows a call.
+        """
+        if not rows:
+            return 0
+        with self._db.begin(lock=LOCK) as connection:
+            return keep_predictions(connection, rows)
+
+    def absorb_shadows(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Keep what a version that is not in office would have said; return how many answers were new.
+
+        Each row holds `prediction_id`, `version`, `at_us`, `prediction`, `value`, `probabilities`, `low` and `high`, as
+        for `absorb`. One answer by each version is kept for each prediction, the first.
+        """
+        if not rows:
+            return 0
+        with self._db.begin(lock=LOCK) as connection:
+            return keep_shadows(connection, rows)
 
     def log_or_recall(self, predictions: Sequence[PredictionRecord]) -> list[PredictionRecord]:
         """Keep new predictions, and return for each, in order, what the log holds: an id known before keeps its answer.
@@ -73,7 +103,7 @@ class Traffic:
         """
         known: dict[str, PredictionRecord] = {}
         ids = [prediction.id for prediction in predictions]
-        with self._db.begin(lock=_LOCK) as connection:
+        with self._db.begin(lock=LOCK) as connection:
             for start in range(0, len(ids), _BATCH):
                 query = select(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids[start : start + _BATCH]))
                 known |= {row.id: _prediction(row) for row in connection.execute(query)}
@@ -82,14 +112,8 @@ class Traffic:
                     _refuse_other_row(known[prediction.id], prediction)
             new = [prediction for prediction in predictions if prediction.id not in known]
             if new:
-                self._keep(connection, new)
+                keep_predictions(connection, [_prediction_row(prediction) for prediction in new])
         return [known.get(prediction.id, prediction) for prediction in predictions]
-
-    def _keep(self, connection: Connection, predictions: Sequence[PredictionRecord]) -> None:
-        upsert = postgresql.insert if self._db.dialect == "postgresql" else sqlite.insert
-        rows = [_prediction_row(prediction) for prediction in predictions]
-        connection.execute(upsert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]), rows)
-        _join_waiting(connection, [row["id"] for row in rows], [row["key"] for row in rows if row["key"]])
 
     def record_outcomes(self, outcomes: Sequence[OutcomeRecord]) -> OutcomeCounts:
         """Keep what came true, and say what it changed.
@@ -102,7 +126,7 @@ class Traffic:
         Raises:
             OutcomeError: an outcome has neither id nor key, or `known_at` is not a moment; nothing is kept.
         """
-        with self._db.begin(lock=_LOCK) as connection:
+        with self._db.begin(lock=LOCK) as connection:
             return keep_outcomes(connection, outcomes)
 
     # ---- what comes out ----
@@ -140,6 +164,23 @@ class Traffic:
         with self._db.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def quarantined_count(self) -> int:
+        """Return how many logged predictions are set aside, as a field broke its rule."""
+        query = select(func.count()).select_from(PREDICTIONS).where(PREDICTIONS.c.quarantined)
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def waiting_count(self) -> int:
+        """Return how many outcomes wait for their prediction."""
+        query = select(func.count()).select_from(OUTCOMES).where(OUTCOMES.c.joined_id.is_(None))
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def months(self) -> list[LoggedMonth]:
+        """Return the calendar months (UTC) that hold predictions, oldest first."""
+        with self._db.read() as connection:
+            return list(retention.logged_months(connection))
+
     def outcome_count(self) -> int:
         """Return for how many logged predictions the outcome is known."""
         query = select(func.count(func.distinct(OUTCOMES.c.joined_id)))
@@ -147,11 +188,17 @@ class Traffic:
             return int(connection.execute(query).scalar_one())
 
     def joined(
-        self, *, since: datetime | None = None, until: datetime | None = None, version: int | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        version: int | None = None,
+        quarantined: bool = False,
     ) -> pl.DataFrame:
         """Return one row for each prediction, ordered by `event_at`, with its outcome where that is known.
 
-        `since` (inclusive) and `until` (exclusive) bound `event_at`. Columns: `id` (String), `version` (Int64), `at`
+        `since` (inclusive) and `until` (exclusive) bound `event_at`. Nobody is to learn from quarantined predictions:
+        they are there only where `quarantined` asks for them. Columns: `id` (String), `version` (Int64), `at`
         and `event_at` (Datetime, UTC), `key` (String), `prediction` (String), `p_0 ... p_k` (Float64) in class order
         or `value` (Float64) where no prediction has probabilities, `low`, `high` (Float64), `outcome` (String),
         `known_at` (Datetime, UTC), `features` (String, JSON).
@@ -163,11 +210,30 @@ class Traffic:
             query = query.where(PREDICTIONS.c.event_us < micros(until))
         if version is not None:
             query = query.where(PREDICTIONS.c.version == version)
+        if not quarantined:
+            query = query.where(~PREDICTIONS.c.quarantined)
         with self._db.read() as connection:
             rows = connection.execute(query).all()
-        stored = {name: pl.Int64() if kind == _MOMENT else kind for name, kind in _FIXED.items()}
-        frame = pl.DataFrame([tuple(row) for row in rows], schema=stored, orient="row")
-        return _with_probabilities(frame.cast({name: kind for name, kind in _FIXED.items() if kind == _MOMENT}))
+        return _with_probabilities(_frame(rows, _FIXED))
+
+    def shadowed(self, version: int, *, quarantined: bool = False) -> pl.DataFrame:
+        """Return what `version` would have said beside what was said, ordered by `event_at`, with the outcomes.
+
+        Columns: those of `joined` with `probabilities` and `value` side by side (List of Float64 in class order, and
+        Float64), then `shadow_prediction`, `shadow_probabilities`, `shadow_value`, `shadow_low`, `shadow_high`.
+        """
+        shadow = SHADOW_PREDICTIONS.c
+        said = [shadow[name].label(f"shadow_{name}") for name in _SHADOW]
+        query = _joined_query().add_columns(*said).where(shadow.prediction_id == PREDICTIONS.c.id)
+        query = query.where(shadow.version == version)
+        if not quarantined:
+            query = query.where(~PREDICTIONS.c.quarantined)
+        with self._db.read() as connection:
+            frame = _frame(connection.execute(query).all(), _FIXED | {f"shadow_{n}": k for n, k in _SHADOW.items()})
+        lists = [
+            pl.col(name).str.json_decode(pl.List(pl.Float64)) for name in ("probabilities", "shadow_probabilities")
+        ]
+        return frame.with_columns(lists)
 
     def features(self, frame: pl.DataFrame, columns: Iterable[Column | str]) -> pl.DataFrame:
         """Return the features in `frame["features"]` (of `joined`) as columns, in the order of `columns`.
@@ -176,7 +242,41 @@ class Traffic:
         What was not sent, or does not fit the type, is null.
         """
         sent = [json.loads(text) for text in frame["features"]]
-        return pl.DataFrame([_feature(column, sent) for column in columns])
+        return pl.DataFrame([feature(column, sent) for column in columns])
+
+    def export(self, out: Path, *, since: datetime | None = None, until: datetime | None = None) -> int:
+        """Write the log to one file, CSV where `out` ends so and else Parquet; return how many predictions.
+
+        The columns are those of the view `prediction_outcomes`. `since` (inclusive) and `until` (exclusive) bound when
+        it was said. Memory is bounded, however long the log.
+
+        Raises:
+            DiskFullError, FolderReadOnlyError: the file cannot be written; one that was there stays.
+        """
+        bounds = (None if moment is None else micros(moment) for moment in (since, until))
+        return export.export(self._db, out, *bounds)
+
+    # ---- what goes ----
+
+    def prune(
+        self,
+        keep_seconds: float,
+        now: datetime,
+        *,
+        archive: Path | None = None,
+        actor: str = "tenure",
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Let go of the whole months that ended more than `keep_seconds` before `now`, and say what went.
+
+        Predictions go by when they were said, with their outcomes and shadow answers; outcomes that wait go by when
+        they were known. With `archive`, each month is first written to that folder as Parquet, with the columns of
+        `export`. The ledger is told before anything goes. A prune that was cut short is finished by the next one.
+
+        Raises:
+            DiskFullError, FolderReadOnlyError: the archive cannot be written; nothing was deleted.
+        """
+        return retention.prune(self._db, keep_seconds, now, archive=archive, actor=actor, dry_run=dry_run)
 
 
 # ---- rows and records ----
@@ -197,6 +297,9 @@ def _prediction_row(prediction: PredictionRecord) -> dict[str, Any]:
         "high": prediction.high,
         # NaN is how tables say "missing"; JSON has null for that.
         "features": canonical({name: None if v != v else v for name, v in prediction.features.items()}).decode(),
+        "violations": canonical(prediction.violations).decode() if prediction.violations else None,
+        "quarantined": prediction.quarantined,
+        "route": prediction.route,
     }
 
 
@@ -212,6 +315,9 @@ def _prediction(row: Row[Any]) -> PredictionRecord:
         low=row.low,
         high=row.high,
         key=row.key,
+        violations=tuple(json.loads(row.violations or "[]")),
+        quarantined=row.quarantined,
+        route=row.route,
     )
 
 
@@ -224,25 +330,6 @@ def _refuse_other_row(logged: PredictionRecord, asked: PredictionRecord) -> None
             where="ids",
             hint="Give each row an id of its own.",
         )
-
-
-def _join_waiting(connection: Connection, ids: list[str], keys: list[str]) -> None:
-    """Join outcomes that came before their prediction; by key, an outcome may find a later, better one."""
-    for start in range(0, len(ids), _BATCH):
-        named = OUTCOMES.c.prediction_id.in_(ids[start : start + _BATCH])
-        connection.execute(
-            update(OUTCOMES).where(named, OUTCOMES.c.joined_id.is_(None)).values(joined_id=OUTCOMES.c.prediction_id)
-        )
-    latest = (
-        select(PREDICTIONS.c.id)
-        .where(PREDICTIONS.c.key == OUTCOMES.c.key, PREDICTIONS.c.event_us <= OUTCOMES.c.known_us)
-        .order_by(PREDICTIONS.c.event_us.desc(), PREDICTIONS.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    for start in range(0, len(keys), _BATCH):
-        named = OUTCOMES.c.key.in_(keys[start : start + _BATCH])
-        connection.execute(update(OUTCOMES).where(named, OUTCOMES.c.prediction_id.is_(None)).values(joined_id=latest))
 
 
 def _joined_query() -> Select[Any]:
@@ -259,6 +346,12 @@ def _joined_query() -> Select[Any]:
     )
 
 
+def _frame(rows: Sequence[Row[Any]], kinds: dict[str, pl.DataType]) -> pl.DataFrame:
+    stored = {name: pl.Int64() if kind == _MOMENT else kind for name, kind in kinds.items()}
+    frame = pl.DataFrame([tuple(row) for row in rows], schema=stored, orient="row")
+    return frame.cast({name: kind for name, kind in kinds.items() if kind == _MOMENT})
+
+
 def _with_probabilities(frame: pl.DataFrame) -> pl.DataFrame:
     """Put `p_0 ... p_k` in the place of the JSON list, or leave `value` where no row has probabilities."""
     lists = frame["probabilities"].str.json_decode(pl.List(pl.Float64))
@@ -270,53 +363,3 @@ def _with_probabilities(frame: pl.DataFrame) -> pl.DataFrame:
     names[at : at + 2] = [f"p_{code}" for code in range(classes)]
     each = [lists.list.get(code, null_on_oob=True).alias(f"p_{code}") for code in range(classes)]
     return frame.with_columns(each).select(names)
-
-
-def _feature(column: Column | str, sent: list[dict[str, Any]]) -> pl.Series:
-    name = column if isinstance(column, str) else column.name
-    values = [row.get(name) for row in sent]
-    if isinstance(column, str):
-        return pl.Series(name, values, strict=False)
-    kind = _stored_type(column.dtype)
-    if kind.is_numeric():
-        return pl.Series(name, [_number(value) for value in values], dtype=pl.Float64).cast(kind, strict=False)
-    if kind == pl.Boolean:
-        return pl.Series(name, [value if isinstance(value, bool) else None for value in values], dtype=pl.Boolean)
-    texts = pl.Series(name, [None if value is None else _text(value) for value in values], dtype=pl.String)
-    if kind == pl.Date:
-        return texts.str.slice(0, 10).str.to_date(strict=False)
-    if kind == pl.Datetime:
-        moments = [_moment_us(text) for text in texts]
-        return pl.Series(name, moments, dtype=pl.Int64).cast(pl.Datetime("us")).cast(kind)
-    return texts
-
-
-def _stored_type(dtype: str) -> pl.DataType:
-    """Return the polars type that `dtype` names, as far as JSON can carry it; text for all others."""
-    simple = getattr(pl, dtype, None)
-    if isinstance(simple, type) and issubclass(simple, pl.DataType) and (simple.is_numeric() or simple == pl.Date):
-        return simple()
-    if dtype == "Boolean":
-        return pl.Boolean()
-    if dtype.startswith("Datetime"):
-        return pl.Datetime("us", "UTC") if "UTC" in dtype else pl.Datetime("us")
-    return pl.String()
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return None if number != number else number
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _moment_us(text: str | None) -> int | None:
-    try:
-        return None if text is None else micros_of(text)
-    except ValueError:
-        return None
