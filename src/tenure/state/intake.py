@@ -5,14 +5,13 @@ All of it happens in a write transaction that holds the lock `LOCK`, so that wha
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from tenure.state.tables import PREDICTIONS, SHADOW_PREDICTIONS
 from tenure.state.times import Month
@@ -27,14 +26,11 @@ def keep_predictions(connection: Connection, rows: Sequence[Row]) -> int:
     `rows` hold the columns of the table `predictions` but `seq`. What is known already stays as it is.
     """
     if connection.dialect.name == "postgresql":
-        known = _known_ids(connection, [row["id"] for row in rows])
-        fresh: dict[str, Row] = {}
-        for row in rows:
-            if row["id"] not in known:
-                fresh.setdefault(row["id"], row)
-        rows = list(fresh.values())
+        rows = _unknown(connection, PREDICTIONS, ("id",), rows)
         _make_months(connection, {Month.of(at_us) for at_us in {row["at_us"] for row in rows}})
-    count = _insert(connection, PREDICTIONS, ("id",), rows) if rows else 0
+        count = _copy(connection, PREDICTIONS, rows)
+    else:
+        count = _insert(connection, PREDICTIONS, ("id",), rows)
     if count:
         _join_waiting(connection, rows)
     return count
@@ -42,7 +38,10 @@ def keep_predictions(connection: Connection, rows: Sequence[Row]) -> int:
 
 def keep_shadows(connection: Connection, rows: Sequence[Row]) -> int:
     """Keep what other versions would have said; return how many answers were new."""
-    return _insert(connection, SHADOW_PREDICTIONS, ("prediction_id", "version"), rows) if rows else 0
+    one_each = ("prediction_id", "version")
+    if connection.dialect.name == "postgresql":
+        return _copy(connection, SHADOW_PREDICTIONS, _unknown(connection, SHADOW_PREDICTIONS, one_each, rows))
+    return _insert(connection, SHADOW_PREDICTIONS, one_each, rows)
 
 
 def partition_of(month: Month) -> str:
@@ -50,40 +49,52 @@ def partition_of(month: Month) -> str:
     return f"predictions_{str(month).replace('-', '_')}"
 
 
-# ---- many rows in one statement ----
+def _columns(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns if column.name != "seq")
+
+
+# ---- SQLite ----
 
 
 def _insert(connection: Connection, table: Table, unique: tuple[str, ...], rows: Sequence[Row]) -> int:
-    names = tuple(column.name for column in table.columns if column.name != "seq")
-    cells = map(itemgetter(*names), rows)
-    # Past SQLAlchemy's work on every row, which takes longer than all that the database does.
-    if connection.dialect.name == "postgresql":
-        columns = {name: list(column) for name, column in zip(names, zip(*cells, strict=True), strict=True)}
-        return connection.exec_driver_sql(_postgresql_insert(table), columns).rowcount
-    return connection.exec_driver_sql(_sqlite_insert(table, names, unique), list(cells)).rowcount
-
-
-@functools.cache
-def _sqlite_insert(table: Table, names: tuple[str, ...], unique: tuple[str, ...]) -> str:
+    names = _columns(table)
     marks = ", ".join("?" * len(names))
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({', '.join(unique)}) DO NOTHING"
+    into = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
+    cells = list(map(itemgetter(*names), rows))
+    # Past SQLAlchemy's work on every row, which takes longer than all that the database does.
+    return connection.exec_driver_sql(f"{into} ON CONFLICT ({', '.join(unique)}) DO NOTHING", cells).rowcount
 
 
-@functools.cache
-def _postgresql_insert(table: Table) -> str:
-    """One array a column: one statement, however many rows."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    kinds = {column.name: column.type.compile(dialect) for column in table.columns if column.name != "seq"}
-    arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in kinds.items())
-    return f"INSERT INTO {table} ({', '.join(kinds)}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
+# ---- PostgreSQL ----
 
 
-# ---- PostgreSQL: months ----
+def _unknown(connection: Connection, table: Table, unique: tuple[str, ...], rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that the table does not hold, the first of those that are the same."""
+    mark = itemgetter(*unique)
+    ids = [row[unique[0]] for row in rows]
+    query = text(f"SELECT {', '.join(unique)} FROM {table} WHERE {unique[0]} = ANY(CAST(:ids AS text[]))")
+    found = connection.execute(query, {"ids": ids})
+    seen = {tuple(row) for row in found} if len(unique) > 1 else set(found.scalars())
+    fresh: dict[Any, Row] = {}
+    for row in rows:
+        if mark(row) not in seen:
+            fresh.setdefault(mark(row), row)
+    return list(fresh.values())
 
 
-def _known_ids(connection: Connection, ids: list[str]) -> set[str]:
-    found = connection.exec_driver_sql("SELECT id FROM predictions WHERE id = ANY(%(ids)s::text[])", {"ids": ids})
-    return set(found.scalars())
+def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+    """Send the rows as a stream of text, several times as fast as any statement with values."""
+    names = _columns(table)
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi
+    statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as stream:
+            for cells in map(itemgetter(*names), rows):
+                stream.write_row(cells)
+    except errors.Error as error:  # as SQLAlchemy raises what its own statements meet
+        raise DBAPIError.instance(statement, None, error, errors.Error) from error
+    return len(rows)
 
 
 def _make_months(connection: Connection, months: Iterable[Month]) -> None:
