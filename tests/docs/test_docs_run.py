@@ -1,4 +1,4 @@
-"""Every code block of README and docs is run: shell, Python, TOML and JSON.
+"""Every code block of README and docs is run: shell, Python, TOML, JSON, and SQL on the state of `churn/`.
 
 A page's blocks run in order in one folder that holds `customers.csv`. A page that says
 `<!-- starts with a project in churn/ -->` finds a project there that was already run.
@@ -10,10 +10,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 PREPARED = "<!-- starts with a project in churn/ -->"
-KINDS = {"sh", "python", "toml", "json", "text"}
+KINDS = {"sh", "python", "toml", "json", "sql", "text"}
 
 
 def _shell(code: str, folder: Path) -> str:
@@ -97,6 +99,9 @@ def test_every_code_block_of_the_page_runs(page: Path, workplace: Path, request:
                 tomllib.loads(code)
         elif kind == "json":
             json.loads(code)
+        elif kind == "sql":
+            with closing(sqlite3.connect(f"file:{workplace}/churn/.tenure/state.db?mode=ro", uri=True)) as state:
+                state.execute(code).fetchall()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("Use", "Answer predictions and take outcomes over HTTP."),
     "token": ("Use", "Add, list or revoke the tokens that the server asks for."),
     "outcomes": ("Use", "Record what came true for earlier predictions."),
+    "log": ("Keep", "Show, export and prune the log of predictions and outcomes."),
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
     "rollback": ("Keep", "Put an earlier version back in office."),

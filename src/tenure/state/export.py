@@ -92,7 +92,7 @@ def _write(pieces: Iterator[pl.DataFrame], out: Path, *, even_empty: bool = True
         with tempfile.TemporaryDirectory(prefix=".tenure-", dir=out.parent) as name:
             folder = Path(name)
             whole = folder / "whole"
-            if out.suffix == ".csv":
+            if out.suffix.lower() == ".csv":
                 with whole.open("wb") as file:
                     for number, frame in enumerate(pieces):
                         frame.write_csv(file, include_header=number == 0)

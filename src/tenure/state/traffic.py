@@ -176,6 +176,13 @@ class Traffic:
         with self._db.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def logged_between(self) -> tuple[str, str] | None:
+        """Return when the first and the last of the logged predictions were said, or None where there is none."""
+        query = select(func.min(PREDICTIONS.c.at_us), func.max(PREDICTIONS.c.at_us))
+        with self._db.read() as connection:
+            first, last = connection.execute(query).one()
+        return None if first is None else (iso(first), iso(last))
+
     def months(self) -> list[LoggedMonth]:
         """Return the calendar months (UTC) that hold predictions, oldest first."""
         with self._db.read() as connection:
