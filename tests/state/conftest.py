@@ -49,3 +49,17 @@ def open_state(state_url: str | None, tmp_path: Path) -> Iterator[Callable[[], D
 @pytest.fixture
 def database(open_state: Callable[[], Database]) -> Database:
     return open_state()
+
+
+@pytest.fixture
+def open_postgres(schema_url: str, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Return a function that opens the state database on PostgreSQL again and again."""
+    opened: list[Database] = []
+
+    def opening() -> Database:
+        opened.append(open_database(schema_url, tmp_path / ".tenure"))
+        return opened[-1]
+
+    yield opening
+    for database in opened:
+        database.close()
