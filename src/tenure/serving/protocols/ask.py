@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -130,19 +132,40 @@ def media_type(content_type: str | None, accepted: Collection[str]) -> str:
     return found
 
 
-def loaded(body: bytes | memoryview) -> dict[str, Any]:
-    """Return the object that a body says as JSON.
+def loaded(body: bytes | memoryview, *, nan: bool = False) -> dict[str, Any]:
+    """Return the object that a body says as JSON; with `nan`, the word NaN is null, as Python's clients write it.
 
     Raises:
-        MalformedError: it is no JSON (which knows no NaN), no UTF-8, nested too deep, or no object.
+        MalformedError: it is no JSON (which itself knows no NaN), no UTF-8, nested too deep, or no object.
     """
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise MalformedError(f"The body is no JSON: {error}.", hint="Send one JSON object as UTF-8.") from error
+        if not nan or b"NaN" not in bytes(body):
+            raise MalformedError(f"The body is no JSON: {error}.", hint="Send one JSON object as UTF-8.") from error
+        found = _with_nan(bytes(body))
     if type(found) is not dict:
         raise MalformedError("The body is no JSON object.", hint='Send an object: {"...": ...}')
     return found
+
+
+def _with_nan(body: bytes) -> Any:
+    """Return JSON in which NaN may stand; all else is held to what orjson takes."""
+    try:
+        found = json.loads(body.decode(), parse_constant=_number, parse_float=_number, parse_int=_number)
+        return orjson.loads(orjson.dumps(found))
+    except (ValueError, TypeError, RecursionError) as error:
+        hint = "Send one JSON object as UTF-8, with null or NaN for missing numbers."
+        raise MalformedError("The body is no JSON, even where NaN may stand.", hint=hint) from error
+
+
+def _number(text: str) -> float | int | None:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("infinite")
+    if math.isnan(number):
+        return None
+    return int(text) if abs(number) < 2**63 and text.lstrip("-").isdecimal() else number
 
 
 def check_known(names: Iterable[str], known: Collection[str], *, where: str) -> None:

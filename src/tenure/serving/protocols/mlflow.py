@@ -71,7 +71,7 @@ def read(body: bytes, content_type: str | None, signature: Signature, *, max_row
     """
     if media_type(content_type, _ACCEPTED) != _JSON:
         return Ask(_csv_rows(body, signature, max_rows), form="predict")
-    asked = loaded(body)
+    asked = loaded(body, nan=True)
     check_known(asked, _KEYS, where="body")
     given = [name for name in _FORMS if name in asked]
     if len(given) != 1:

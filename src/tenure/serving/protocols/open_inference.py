@@ -98,11 +98,11 @@ def _parted(body: bytes, json_length: str | None) -> tuple[dict[str, Any], _Blob
     """Return the JSON of a body and the bytes that follow it."""
     view = memoryview(body)
     if json_length is None:
-        return loaded(body), _Blobs(view[:0])
+        return loaded(body, nan=True), _Blobs(view[:0])
     length = int(json_length) if json_length.isascii() and json_length.isdigit() and len(json_length) < 16 else 0
     if not 0 < length <= len(body):
         raise MalformedError(f"{LENGTH_HEADER} is no length within the body.", hint="Say how many bytes are JSON.")
-    return loaded(view[:length]), _Blobs(view[length:])
+    return loaded(view[:length], nan=True), _Blobs(view[length:])
 
 
 def _object(holder: dict[str, Any], key: str, within: str = "") -> dict[str, Any]:
@@ -311,7 +311,7 @@ def read_v1(body: bytes, content_type: str | None, signature: Signature, *, max_
     """
     if content_type is not None:
         media_type(content_type, JSON)
-    asked = loaded(body)
+    asked = loaded(body, nan=True)
     check_known(asked, _V1_KEYS, where="body")
     return Ask(mlflow.instances(asked.get("instances"), signature, max_rows), form="predict")
 
