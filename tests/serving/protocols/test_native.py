@@ -60,7 +60,7 @@ def test_any_bytes_are_read_or_refused_with_a_4xx_that_can_be_sent(body: bytes) 
             assert 400 <= refusal.status < 500
             problem = json.loads(native.write_refusal(refusal, instance="/predict"))
             assert problem["status"] == refusal.status
-            assert problem["code"] == error.code
+            assert problem["code"] == refusal.code
 
 
 @pytest.mark.parametrize(
