@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from tenure.serving.metrics import CONTENT_TYPE, OTHER, Metrics, clear
-
-ROUTES = ("/predict", "/invocations")
+from tenure.serving.metrics import OTHER, Metrics, clear
 
 
 class Clock:
@@ -31,13 +29,12 @@ def clock() -> Clock:
 
 
 def _metrics(folder: Path, slot: str, clock: Clock) -> Metrics:
-    return Metrics("churn", folder=folder, slot=slot, routes=ROUTES, clock=clock)
+    return Metrics("churn", folder=folder, slot=slot, clock=clock)
 
 
 def _samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """Return the samples by name and label values other than the model, in the order of the label names."""
-    text, kind = metrics.render()
-    assert kind == CONTENT_TYPE
+    text = metrics.render()
     found = {}
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
@@ -49,14 +46,11 @@ def _samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
 def test_requests_are_counted_by_route_code_and_version_and_timed(tmp_path: Path, clock: Clock) -> None:
     metrics = _metrics(tmp_path, "worker-0", clock)
     for seconds in (0.0004, 0.0005, 0.0007, 0.3, 9.0):
-        metrics.request("/predict", 200, "v3", seconds)
-    metrics.request("/predict", 422, "v3", 0.0001)
-    metrics.request("/wp-login.php", 404, "", 0.0001)
-    metrics.request("/another", 404, "", 0.0001)
+        metrics.finished("/predict", 200, "v3", seconds)
+    metrics.finished("/predict", 422, "v3", 0.0001)
     found = _samples(metrics)
     assert found["tenure_requests_total", "200", "/predict", "v3"] == 5
     assert found["tenure_requests_total", "422", "/predict", "v3"] == 1
-    assert found["tenure_requests_total", "404", OTHER, ""] == 2
     bucket = "tenure_request_duration_seconds_bucket"
     assert [found[bucket, le, "/predict", "v3"] for le in ("0.0005", "0.001", "0.25", "0.5", "2.5", "+Inf")] == [
         *(3, 4, 4, 5, 5, 6)
@@ -69,7 +63,7 @@ def test_requests_are_counted_by_route_code_and_version_and_timed(tmp_path: Path
 def test_buckets_hold_what_is_at_most_their_bound(tmp_path_factory: pytest.TempPathFactory, times: list[float]) -> None:
     metrics = _metrics(tmp_path_factory.getbasetemp() / "nothing", "worker-0", Clock())
     for seconds in times:
-        metrics.request("/predict", 200, "v1", seconds)
+        metrics.finished("/predict", 200, "v1", seconds)
     for name, value in _samples(metrics).items():
         if name[0] == "tenure_request_duration_seconds_bucket":
             assert value == sum(seconds <= float(name[1]) for seconds in times)
@@ -77,13 +71,15 @@ def test_buckets_hold_what_is_at_most_their_bound(tmp_path_factory: pytest.TempP
 
 def test_everything_else_that_is_counted_or_told_is_shown(tmp_path: Path, clock: Clock) -> None:
     metrics = _metrics(tmp_path, "worker-0", clock)
-    metrics.began()
-    metrics.began()
-    metrics.ended()
-    metrics.predictions("v3", "yes")
-    metrics.predictions("v3", "yes", 4)
-    metrics.violations('a"b\n\\', "level", 2)
-    metrics.outcomes_joined([30.0, 90_000.0])
+    metrics.started()
+    metrics.started()
+    metrics.finished("/predict", 200, "v3", 0.1)
+    metrics.shadow_skipped()
+    metrics.shadow_failed()
+    metrics.predicted("v3", "yes")
+    metrics.predicted("v3", "yes", 4)
+    metrics.violation('a"b\n\\', "level", 2)
+    metrics.outcomes_joined(2, [30.0, 90_000.0])
     metrics.backlog(70)
     metrics.model_age(3600.0)
     metrics.drift(0.25)
@@ -93,6 +89,7 @@ def test_everything_else_that_is_counted_or_told_is_shown(tmp_path: Path, clock:
     found = _samples(metrics)
     assert found["tenure_requests_in_progress",] == 1
     assert found["tenure_predictions_total", "yes", "v3"] == 5
+    assert found["tenure_shadow_answers_total", "skipped"] == found["tenure_shadow_answers_total", "failed"] == 1
     assert found["tenure_input_violations_total", 'a"b\n\\', "level"] == 2
     assert found["tenure_outcomes_joined_total",] == 2
     assert found["tenure_outcome_delay_seconds_bucket", "60.0"] == 1
@@ -109,11 +106,12 @@ def test_everything_else_that_is_counted_or_told_is_shown(tmp_path: Path, clock:
 def test_any_worker_tells_the_sum_of_all(tmp_path: Path, clock: Clock) -> None:
     workers = [_metrics(tmp_path, f"worker-{at}", clock) for at in range(3)]
     for at, metrics in enumerate(workers):
-        metrics.began()
+        metrics.started()
         for _ in range(at + 1):
-            metrics.request("/predict", 200, "v1", 0.01)
-            metrics.predictions("v1", "no")
-        metrics.outcomes_joined([5.0])
+            metrics.started()
+            metrics.finished("/predict", 200, "v1", 0.01)
+            metrics.predicted("v1", "no")
+        metrics.outcomes_joined(1)
         metrics.backlog(10)
         metrics.model_age(100.0 + at)
         metrics.flush()
@@ -131,12 +129,13 @@ def test_any_worker_tells_the_sum_of_all(tmp_path: Path, clock: Clock) -> None:
 
 def test_a_worker_started_again_takes_up_its_counts_but_not_what_was_going_on(tmp_path: Path, clock: Clock) -> None:
     first = _metrics(tmp_path, "worker-0", clock)
-    first.began()
-    first.request("/predict", 200, "v1", 0.01)
-    first.predictions("v1", "no")
+    first.started()
+    first.finished("/predict", 200, "v1", 0.01)
+    first.predicted("v1", "no")
     first.flush()
     again = _metrics(tmp_path, "worker-0", clock)
-    again.request("/predict", 200, "v1", 0.01)
+    again.started()
+    again.finished("/predict", 200, "v1", 0.01)
     found = _samples(again)
     assert found["tenure_requests_total", "200", "/predict", "v1"] == 2
     assert found["tenure_predictions_total", "no", "v1"] == 1
@@ -145,8 +144,9 @@ def test_a_worker_started_again_takes_up_its_counts_but_not_what_was_going_on(tm
 
 def test_a_dead_worker_leaves_its_counts_and_nothing_in_progress(tmp_path: Path, clock: Clock) -> None:
     dead, living = _metrics(tmp_path, "worker-0", clock), _metrics(tmp_path, "worker-1", clock)
-    dead.began()
-    dead.request("/predict", 200, "v1", 0.01)
+    dead.started()
+    dead.started()
+    dead.finished("/predict", 200, "v1", 0.01)
     dead.flush()
     clock.now += 60
     found = _samples(living)
@@ -157,16 +157,32 @@ def test_a_dead_worker_leaves_its_counts_and_nothing_in_progress(tmp_path: Path,
 def test_labels_beyond_a_bound_are_counted_as_other(tmp_path: Path, clock: Clock) -> None:
     metrics = _metrics(tmp_path, "worker-0", clock)
     for at in range(1500):
-        metrics.predictions("v1", f"class {at}")
+        metrics.predicted("v1", f"class {at}")
     found = {name: value for name, value in _samples(metrics).items() if name[0] == "tenure_predictions_total"}
     assert len(found) == 1001
     assert found["tenure_predictions_total", OTHER, OTHER] == 500
     assert sum(found.values()) == 1500
 
 
+def test_routes_without_end_are_counted_as_other(tmp_path: Path, clock: Clock) -> None:
+    metrics = _metrics(tmp_path, "worker-0", clock)
+    for at in range(1500):
+        metrics.finished(f"/{at}", 404, "", 0.001)
+    found = {name: value for name, value in _samples(metrics).items() if name[0] == "tenure_requests_total"}
+    assert len(found) == 1001
+    assert found["tenure_requests_total", "404", OTHER, ""] == 500
+
+
+def test_one_process_alone_needs_no_folder() -> None:
+    metrics = Metrics("churn")
+    metrics.predicted("v1", 2.5)
+    metrics.flush()
+    assert _samples(metrics)["tenure_predictions_total", "", "v1"] == 1
+
+
 def test_a_new_server_starts_from_nothing_and_a_torn_file_is_passed_over(tmp_path: Path, clock: Clock) -> None:
     metrics = _metrics(tmp_path, "worker-0", clock)
-    metrics.request("/predict", 200, "v1", 0.01)
+    metrics.finished("/predict", 200, "v1", 0.01)
     metrics.flush()
     (tmp_path / "worker-1.json").write_bytes(b'{"at": 10')
     assert _samples(_metrics(tmp_path, "worker-1", clock))["tenure_requests_total", "200", "/predict", "v1"] == 1
@@ -182,12 +198,12 @@ def _run(code: str, arguments: Iterable[str]) -> list[subprocess.Popen[str]]:
 def test_real_processes_lose_no_count(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom tenure.serving.metrics import Metrics\n"
-        f"metrics = Metrics('churn', folder=Path({str(tmp_path)!r}), slot=sys.argv[1], routes=['/predict'])\n"
-        "for at in range(2000):\n    metrics.request('/predict', 200, 'v1', 0.001)\n"
+        f"metrics = Metrics('churn', folder=Path({str(tmp_path)!r}), slot=sys.argv[1])\n"
+        "for at in range(2000):\n    metrics.finished('/predict', 200, 'v1', 0.001)\n"
         "    if at % 100 == 0:\n        metrics.flush(); metrics.render()\n"
         "metrics.flush()\n"
     )
     for _ in range(2):  # the second two take the slots of the first
         assert [process.wait() for process in _run(code, ["worker-0", "worker-1"])] == [0, 0]
-    found = _samples(Metrics("churn", folder=tmp_path, slot="parent", routes=ROUTES))
+    found = _samples(Metrics("churn", folder=tmp_path, slot="parent"))
     assert found["tenure_requests_total", "200", "/predict", "v1"] == 8000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -38,6 +38,7 @@ _COUNTERS: Final = {
     "tenure_predictions": ("Predictions given, by version and decision.", ("version", "decision")),
     "tenure_input_violations": ("Cells that broke a rule of the contract.", ("field", "rule")),
     "tenure_outcomes_joined": ("Outcomes that found their prediction.", ()),
+    "tenure_shadow_answers": ("Answers that the challenger did not give, by why not.", ("why",)),
 }
 _GAUGES: Final = {
     "tenure_requests_in_progress": ("Requests that are being answered.", ()),
@@ -74,33 +75,31 @@ class _Counts:
         return data["at"], cls(requests, data["delays"], totals, gauges)
 
     def add(self, other: _Counts) -> None:
-        for key, counts in other.requests.items():
+        """Add counts, which another thread may be adding to: lists of items are made in one step."""
+        for key, counts in list(other.requests.items()):
             self.requests[key] = _sum(self.requests.get(key, [0.0] * len(counts)), counts)
         self.delays = _sum(self.delays, other.delays)
-        for key, count in other.totals.items():
+        for key, count in list(other.totals.items()):
             self.totals[key] = self.totals.get(key, 0) + count
 
 
 class Metrics:
-    """Counts of one process. The counting calls belong to one thread, that of the event loop.
+    """Counts of one process. All but `flush` and `render` belong to one thread, that of the event loop.
 
-    `model` is the name by which the model is served. `folder` holds the files of all processes; `slot` names this one's
-    ("worker-0", "parent"), and is taken again by the process that replaces it. `routes` are the only values that the
-    label `route` may have besides `other`.
+    `model` is the name by which the model is served. `folder` holds the files of all processes, None where there is
+    only this one; `slot` names its file ("worker-0", "parent"), and is taken again by the process that replaces it.
     """
 
     def __init__(
         self,
         model: str,
         *,
-        folder: Path,
-        slot: str,
-        routes: Collection[str],
+        folder: Path | None = None,
+        slot: str = "server",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._model, self._folder, self._clock = model, folder, clock
-        self._path = folder / f"{slot}.json"
-        self._routes = frozenset(routes)
+        self._path = None if folder is None else folder / f"{slot}.json"
         self._running = 0
         self._series: defaultdict[str, int] = defaultdict(int)
         self._counts = self._resumed()
@@ -108,47 +107,53 @@ class Metrics:
         self._registry.register(_Families(self._families))
 
     def _resumed(self) -> _Counts:
-        found = _read(self._path)
+        found = None if self._path is None else _read(self._path)
         counts = _Counts() if found is None else found[1]
         counts.gauges = {}
         for metric, *_ in counts.totals:
             self._series[str(metric)] += 1
         return counts
 
-    def began(self) -> None:
+    def started(self) -> None:
         """Count a request as being answered."""
         self._running += 1
 
-    def ended(self) -> None:
-        """Count a request as answered or broken off."""
+    def finished(self, route: str, code: int, version: str, seconds: float) -> None:
+        """Count a request as answered, or broken off, after some seconds; `version` is a label, or empty."""
         self._running -= 1
-
-    def request(self, route: str, code: int, version: str, seconds: float) -> None:
-        """Count an answered request and how long it took; `version` is a label, or empty."""
         counts = self._counts.requests.get((route, code, version))
         if counts is None:
-            counts = self._first_request(route, code, version)
+            counts = self._first(route, code, version)
         counts[bisect_left(_REQUEST_BOUNDS, seconds)] += 1
         counts[-1] += seconds
 
-    def _first_request(self, route: str, code: int, version: str) -> list[float]:
-        known = route if route in self._routes else OTHER
-        return self._counts.requests.setdefault((known, code, version), [0.0] * (len(_REQUEST_BOUNDS) + 2))
+    def _first(self, route: str, code: int, version: str) -> list[float]:
+        requests = self._counts.requests
+        key = (route, code, version) if len(requests) < _MOST_SERIES else (OTHER, code, version)
+        return requests.setdefault(key, [0.0] * (len(_REQUEST_BOUNDS) + 2))
 
-    def predictions(self, version: str, decision: str, count: int = 1) -> None:
-        """Count predictions of a version; `decision` is the label or the action, or empty for values."""
-        self._count(("tenure_predictions", version, decision), count)
+    def predicted(self, version: str, decision: str | float, count: int = 1) -> None:
+        """Count predictions of a version; `decision` is the label or the action. Values are counted together."""
+        self._count(("tenure_predictions", version, decision if isinstance(decision, str) else ""), count)
 
-    def violations(self, column: str, rule: str, count: int = 1) -> None:
+    def violation(self, column: str, rule: str, count: int = 1) -> None:
         """Count cells of a column of the contract that broke a rule."""
         self._count(("tenure_input_violations", column, rule), count)
 
-    def outcomes_joined(self, delays: Iterable[float]) -> None:
-        """Count outcomes that found their prediction, each by the seconds between the two."""
+    def outcomes_joined(self, count: int, delays: Iterable[float] = ()) -> None:
+        """Count outcomes that found their prediction, and how many seconds lay between, where that is known."""
+        self._count(("tenure_outcomes_joined",), count)
         for delay in delays:
-            self._count(("tenure_outcomes_joined",), 1)
             self._counts.delays[bisect_left(_DELAY_BOUNDS, delay)] += 1
             self._counts.delays[-1] += delay
+
+    def shadow_skipped(self) -> None:
+        """Count an answer that the challenger did not give for want of time."""
+        self._count(("tenure_shadow_answers", "skipped"), 1)
+
+    def shadow_failed(self) -> None:
+        """Count a row that the challenger could not answer."""
+        self._count(("tenure_shadow_answers", "failed"), 1)
 
     def _count(self, key: Key, count: float) -> None:
         totals = self._counts.totals
@@ -192,6 +197,8 @@ class Metrics:
         Raises:
             OSError: the folder cannot be written.
         """
+        if self._path is None:
+            return
         self._counts.gauges["tenure_requests_in_progress",] = self._running
         # No fsync: after a power cut the counters start again, which Prometheus expects of them.
         part = self._path.with_suffix(".part")
@@ -199,12 +206,9 @@ class Metrics:
         part.write_bytes(self._counts.to_bytes(self._clock()))
         part.replace(self._path)
 
-    def render(self) -> tuple[bytes, str]:
-        """Return all processes' counts in the text format 0.0.4, and its content type.
-
-        The other processes' counts are those of their last flush.
-        """
-        return generate_latest(self._registry), CONTENT_TYPE
+    def render(self) -> bytes:
+        """Return all processes' counts in the text format 0.0.4; those of others are of their last flush."""
+        return generate_latest(self._registry)
 
     def _families(self) -> Iterator[Metric]:
         self._counts.gauges["tenure_requests_in_progress",] = self._running
@@ -234,12 +238,13 @@ class Metrics:
     def _together(self) -> _Counts:
         """Return the counts of all processes; gauges of the living only, the latest last."""
         now = self._clock()
-        others = [found for path in self._folder.glob("*.json") if path != self._path and (found := _read(path))]
+        paths = [] if self._folder is None else [path for path in self._folder.glob("*.json") if path != self._path]
+        others = [found for path in paths if (found := _read(path))]
         together = _Counts()
         for at, counts in [*sorted(others, key=lambda found: found[0]), (now, self._counts)]:
             together.add(counts)
             if now - at <= _ALIVE_SECONDS:
-                for key, value in counts.gauges.items():
+                for key, value in list(counts.gauges.items()):
                     before = together.gauges.get(key, 0) if key[0] in _SUMMED else 0
                     together.gauges[key] = before + value
         return together

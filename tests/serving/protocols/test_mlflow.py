@@ -222,3 +222,9 @@ def test_reasons_and_action_come_with_full_answers(signature: Signature, said: l
 def test_values_have_no_probabilities_to_give(signature: Signature) -> None:
     ask = _read({"instances": ROWS, "params": {"output": "proba"}}, signature)
     assert json.loads(mlflow.write(ask, [Said("a", 2.5, "v1")])) == {"predictions": [2.5]}
+
+
+def test_the_usual_number_of_reasons_goes_with_full_answers_only(signature: Signature) -> None:
+    for params, reasons in (({"output": "full"}, 4), ({"output": "proba"}, 0), ({"reasons": 0, "output": "full"}, 0)):
+        body = json.dumps({"instances": ROWS, "params": params}).encode()
+        assert mlflow.read(body, "application/json", signature, max_rows=10, reasons=4).reasons == reasons

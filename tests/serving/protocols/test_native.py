@@ -178,3 +178,21 @@ def test_explanations_say_base_class_and_contributions() -> None:
         },
         {"base": 7.0, "contributions": []},
     ]
+
+
+def test_the_usual_number_of_reasons_is_given_where_none_is_asked_for() -> None:
+    assert native.read(b'{"rows": [{}]}', "application/json", max_rows=1, reasons=4).reasons == 4
+    assert native.read(b'{"rows": [{}], "action": true}', "application/json", max_rows=1, reasons=4).reasons == 4
+    assert native.read(b'{"rows": [{}], "reasons": 0}', "application/json", max_rows=1, reasons=4).reasons == 0
+
+
+def test_an_idempotency_key_names_each_row() -> None:
+    assert native.ids_of("k", 1) == ["k"]
+    assert native.ids_of("k", 3) == ["k-0", "k-1", "k-2"]
+    with pytest.raises(RequestError):
+        native.ids_of("x" * 300, 1)
+
+
+def test_any_id_fits_into_a_header() -> None:
+    assert native.header_text("a-1_b") == b"a-1_b"
+    assert native.header_text("\u00fc\r\nSet-Cookie: x") == b"%C3%BC%0D%0ASet-Cookie%3A%20x"

@@ -284,8 +284,8 @@ def test_answers_hold_the_chosen_outputs_and_echo_the_id(signature: Signature, s
     outputs = ["predict", "predict_proba", "interval", "prediction_id", "action", "reasons"]
     ask = _read({"id": "7", "inputs": [_column()], "outputs": [{"name": name} for name in outputs]}, signature)
     assert (ask.action, ask.reasons) == (True, 5)
-    body, length = v2.write(ask, said, signature)
-    assert length is None
+    body, headers = v2.write(ask, said, signature, version="v3")
+    assert headers == {}
     reasons = json.loads(body)["outputs"].pop()["data"]
     assert json.loads(reasons[0]) == [{"column": "age", "value": 31, "contribution": 0.5}]
     assert json.loads(body)["outputs"][:-1] == [
@@ -304,12 +304,15 @@ def test_answers_hold_the_chosen_outputs_and_echo_the_id(signature: Signature, s
 
 def test_binary_answers_hold_the_same_as_json(signature: Signature, said: list[Said]) -> None:
     asked = {"inputs": [_column()], "parameters": {"binary_data_output": True, "action": True, "reasons": 2}}
-    body, length = v2.write(_read(asked, signature), said, signature)
+    body, headers = v2.write(_read(asked, signature), said, signature, version="v3")
     plain = json.loads(
-        v2.write(_read(asked | {"parameters": {"action": True, "reasons": 2}}, signature), said, signature)[0]
+        v2.write(
+            _read(asked | {"parameters": {"action": True, "reasons": 2}}, signature), said, signature, version="v3"
+        )[0]
     )
-    assert length is not None
-    head, at = json.loads(body[:length]), length
+    assert headers["Content-Type"] == "application/octet-stream"
+    at = int(headers["Inference-Header-Content-Length"])
+    head = json.loads(body[:at])
     for output, same in zip(head["outputs"], plain["outputs"], strict=True):
         blob = memoryview(body)[at : at + output["parameters"]["binary_data_size"]]
         at += len(blob)
@@ -321,7 +324,7 @@ def test_binary_answers_hold_the_same_as_json(signature: Signature, said: list[S
 
 def test_values_go_out_as_numbers_without_what_they_do_not_have(values: Signature) -> None:
     ask = _read({"inputs": [_column(data=[1.0])]}, values)
-    found = json.loads(v2.write(ask, [Said("x", 2.5, "v3")], values)[0])
+    found = json.loads(v2.write(ask, [Said("x", 2.5, "v3")], values, version="v3")[0])
     assert [(one["name"], one["datatype"], one["data"]) for one in found["outputs"]] == [
         ("predict", "FP64", [2.5]),
         ("prediction_id", "BYTES", ["x"]),
@@ -329,8 +332,8 @@ def test_values_go_out_as_numbers_without_what_they_do_not_have(values: Signatur
 
 
 def test_the_metadata_name_what_can_be_sent_and_chosen(signature: Signature) -> None:
-    found = v2.model_metadata(signature, ["v1", "v3"])
-    assert found["versions"] == ["1", "3"]
+    found = json.loads(v2.model_metadata(signature))
+    assert found["versions"] == ["3"]
     assert [(one["name"], one["datatype"]) for one in found["inputs"]] == [
         ("age", "FP64"),
         ("plan", "BYTES"),
@@ -340,8 +343,9 @@ def test_the_metadata_name_what_can_be_sent_and_chosen(signature: Signature) -> 
         assert _read({"inputs": [_column()], "outputs": [{"name": output["name"]}]}, signature).outputs == (
             (output["name"], False),
         )
-    assert v2.server_metadata("1.0")["extensions"] == ["binary_tensor_data"]
-    assert v2.ready(is_ready=False) == {"live": True, "ready": False}
+    assert json.loads(v2.server_metadata("churn"))["extensions"] == ["binary_tensor_data"]
+    assert json.loads(v2.model_ready(signature)) == {"name": "churn", "ready": True}
+    assert json.loads(v2.READY)["ready"] is json.loads(v2.LIVE)["live"] is True
 
 
 def test_v1_reads_instances_and_answers_predictions(signature: Signature, said: list[Said]) -> None:
@@ -350,3 +354,11 @@ def test_v1_reads_instances_and_answers_predictions(signature: Signature, said: 
     assert json.loads(v2.write_v1(said)) == {"predictions": ["yes", "no"]}
     with pytest.raises(RequestError):
         v2.read_v1(b'{"inputs": []}', None, signature, max_rows=10)
+
+
+def test_the_usual_number_of_reasons_is_given_where_nothing_else_is_chosen(signature: Signature) -> None:
+    asked = {"inputs": [_column()]}
+    ask = v2.read(json.dumps(asked).encode(), None, signature, max_rows=10, reasons=4)
+    assert (ask.reasons, ("reasons", False) in ask.outputs) == (4, True)
+    chosen = json.dumps(asked | {"outputs": [{"name": "predict"}]}).encode()
+    assert v2.read(chosen, None, signature, max_rows=10, reasons=4).reasons == 0

@@ -47,6 +47,22 @@ def test_columns_of_the_model_are_told_only_where_errors_are_verbose() -> None:
     assert refusal_of(about, verbose=False).hint is None
 
 
+class _FieldsRefusedError(errors.DataError):
+    code = "fields-refused"
+    errors = ({"loc": ["rows", 0, "age"], "msg": "no number"},)
+
+
+class _UnauthorizedError(errors.TenureError):
+    code = "unauthorized"
+
+
+def test_errors_of_the_request_are_told_in_full_with_their_places() -> None:
+    refusal = refusal_of(_FieldsRefusedError("The field 'age' is no number.", hint="Mend it."), verbose=False)
+    assert (refusal.status, refusal.detail) == (422, "The field 'age' is no number.")
+    assert refusal.errors == [{"loc": ["rows", 0, "age"], "msg": "no number"}]
+    assert refusal_of(_UnauthorizedError("No token.", hint="Send one.")).status == 401
+
+
 def test_each_protocol_says_it_in_its_own_form() -> None:
     refusal = refusal_of(
         RequestError("No rows.", hint="Send some.", where="rows", errors=[{"loc": ["rows"], "msg": "missing"}])

@@ -59,12 +59,12 @@ _ERROR_CODES: Final = {
 }
 
 
-def read(body: bytes, content_type: str | None, signature: Signature, *, max_rows: int) -> Ask:
+def read(body: bytes, content_type: str | None, signature: Signature, *, max_rows: int, reasons: int = 0) -> Ask:
     """Return what a body of POST /invocations asks: exactly one of the four JSON forms, or CSV with a header.
 
     `params` may hold `reasons`, `action` and `output` (predict, proba or full). MLflow ignores params that a model does
     not know; here they are refused, for a client that asked for something should not have to find out that it is
-    missing.
+    missing. `reasons` is how many a full answer has where the request does not say.
 
     Raises:
         RequestError: it asks nothing that can be answered; malformed bodies and other media types are of this kind.
@@ -78,12 +78,12 @@ def read(body: bytes, content_type: str | None, signature: Signature, *, max_row
         raise RequestError(
             f"The body holds {len(given)} of the keys {', '.join(_FORMS)}.", where="body", hint="Send exactly one."
         )
-    ask = _with_params(asked.get("params"))
+    ask = _with_params(asked.get("params"), reasons)
     ask.rows = _READERS[given[0]](asked[given[0]], signature, max_rows)
     return ask
 
 
-def _with_params(params: Any) -> Ask:
+def _with_params(params: Any, usual: int) -> Ask:
     if params is None:
         return Ask([], form="predict")
     if type(params) is not dict:
@@ -98,7 +98,7 @@ def _with_params(params: Any) -> Ask:
     if form != "full" and (reasons or action):
         hint = "Leave output out, or send: full."
         raise RequestError("Only the full output has reasons and action.", where="params.output", hint=hint)
-    return Ask([], reasons=reasons, action=action, form=form)
+    return Ask([], reasons=reasons if form != "full" or "reasons" in params else usual, action=action, form=form)
 
 
 def _split(given: Any, signature: Signature, most: int) -> list[dict[str, Any]]:

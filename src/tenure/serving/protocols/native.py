@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
@@ -31,8 +32,8 @@ _EXPLAIN_KEYS: Final = frozenset({"rows"})
 _ROWS_ONLY: Final = {"rows"}
 
 
-def read(body: bytes, content_type: str | None, *, max_rows: int) -> Ask:
-    """Return what a body of POST /predict asks.
+def read(body: bytes, content_type: str | None, *, max_rows: int, reasons: int = 0) -> Ask:
+    """Return what a body of POST /predict asks; `reasons` is how many to give where it does not say.
 
     Raises:
         RequestError: it asks nothing that can be answered; malformed bodies and other media types are of this kind.
@@ -40,16 +41,30 @@ def read(body: bytes, content_type: str | None, *, max_rows: int) -> Ask:
     media_type(content_type, JSON)
     asked = loaded(body)
     if asked.keys() == _ROWS_ONLY:
-        return Ask(check_rows(asked["rows"], most=max_rows))
+        return Ask(check_rows(asked["rows"], most=max_rows), reasons=reasons)
     check_known(asked, _KEYS, where="body")
     rows = check_rows(_rows(asked), most=max_rows)
     ids = asked.get("ids")
     return Ask(
         rows,
         ids=None if ids is None else check_ids(ids, len(rows)),
-        reasons=check_reasons(asked.get("reasons", 0)),
+        reasons=check_reasons(asked.get("reasons", reasons)),
         action=check_flag(asked.get("action", False), where="action"),
     )
+
+
+def ids_of(key: str, count: int) -> list[str]:
+    """Return the ids of the rows of a request that was sent under an `Idempotency-Key`.
+
+    Raises:
+        RequestError: the key cannot be kept.
+    """
+    return check_ids([key] if count == 1 else [f"{key}-{at}" for at in range(count)], count)
+
+
+def header_text(text: str) -> bytes:
+    """Return an id as a header can hold it: percent-encoded where it is not plain ASCII."""
+    return quote(text).encode()
 
 
 def read_explain(body: bytes, content_type: str | None, *, max_rows: int) -> Ask:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+import tenure
 from tenure.core.data import Kind
 from tenure.core.errors import did_you_mean
 from tenure.serving.protocols import mlflow, native
@@ -36,6 +37,9 @@ BINARY_TYPE: Final = "application/octet-stream"
 LENGTH_HEADER: Final = "Inference-Header-Content-Length"
 """How many bytes of a body are JSON; binary tensors follow. In requests and answers that have any."""
 PLATFORM: Final = "tenure"
+LIVE: Final = b'{"live":true}'
+READY: Final = b'{"live":true,"ready":true}'
+"""The protocol's text calls the key `live`, its readers look for `ready`."""
 _ACCEPTED: Final = ("application/json", BINARY_TYPE)
 _USUAL_REASONS: Final = 5
 _DATATYPES: Final = {Kind.NUMERIC: "FP64", Kind.BOOLEAN: "BOOL"}
@@ -43,12 +47,19 @@ _V1_KEYS: Final = frozenset({"instances", "signature_name", "parameters"})
 
 
 def read(
-    body: bytes, content_type: str | None, signature: Signature, *, max_rows: int, json_length: str | None = None
+    body: bytes,
+    content_type: str | None,
+    signature: Signature,
+    *,
+    max_rows: int,
+    json_length: str | None = None,
+    reasons: int = 0,
 ) -> Ask:
     """Return what a body of POST /v2/models/{m}/infer asks.
 
     Each input is a column of shape [n] or [n, 1]; or the only input is [n, k], with the model's k columns in order.
-    `json_length` is the header `Inference-Header-Content-Length`. Tritonclient names no content type at all, so none is
+    `json_length` is the header `Inference-Header-Content-Length`, `reasons` how many to give where the request neither
+    says so nor chooses its outputs. Tritonclient names no content type at all, so none is
     as good as JSON. Keys that are not known are passed over, for the protocol lets extensions add some.
 
     Raises:
@@ -61,7 +72,9 @@ def read(
     rows = _rows(asked.get("inputs"), blobs, signature, max_rows)
     if blobs.left:
         raise MalformedError("The body is longer than its binary inputs.", hint="Check each binary_data_size.")
-    wanted = check_reasons(parameters.get("reasons", 0), where="parameters.reasons")
+    wanted = check_reasons(
+        parameters.get("reasons", 0 if asked.get("outputs") else reasons), where="parameters.reasons"
+    )
     action = check_flag(parameters.get("action", False), where="parameters.action")
     binary = check_flag(parameters.get("binary_data_output", False), where="parameters.binary_data_output")
     outputs = _outputs(asked.get("outputs"), signature, binary=binary)
@@ -202,11 +215,10 @@ def _outputs(chosen: Any, signature: Signature, *, binary: bool) -> tuple[tuple[
     return tuple(found.items())
 
 
-def write(ask: Ask, said: Sequence[Said], signature: Signature) -> tuple[bytes, int | None]:
-    """Return the body of the answer, and how many bytes of it are JSON where binary tensors follow, else None.
+def write(ask: Ask, said: Sequence[Said], signature: Signature, *, version: str) -> tuple[bytes, dict[str, str]]:
+    """Return the body of the answer and its headers where they are not those of JSON; `version` is a label.
 
-    Where there are some, the length goes into the header `Inference-Header-Content-Length`, and the content type is
-    `application/octet-stream`.
+    Where binary tensors follow the JSON, they are `Content-Type` and `Inference-Header-Content-Length`.
     """
     outputs: list[dict[str, Any]] = []
     blobs: list[bytes] = []
@@ -223,12 +235,14 @@ def write(ask: Ask, said: Sequence[Said], signature: Signature) -> tuple[bytes, 
         else:
             output["data"] = cells
         outputs.append(output)
-    head: dict[str, Any] = {"model_name": signature.name, "model_version": _number(signature.version)}
+    head: dict[str, Any] = {"model_name": signature.name, "model_version": _number(version)}
     if ask.echo is not None:
         head["id"] = ask.echo
     head["outputs"] = outputs
     text = orjson.dumps(head)
-    return (b"".join((text, *blobs)), len(text)) if blobs else (text, None)
+    if not blobs:
+        return text, {}
+    return b"".join((text, *blobs)), {"Content-Type": BINARY_TYPE, LENGTH_HEADER: str(len(text))}
 
 
 def _tensor_of(name: str, said: Sequence[Said]) -> tuple[str, int | None, list[Any]]:
@@ -257,50 +271,37 @@ def write_refusal(refusal: Refusal) -> tuple[int, bytes]:
     return 400 if refusal.status == 422 else refusal.status, native.dumped({"error": mlflow.spoken(refusal)})
 
 
-def server_metadata(version: str) -> dict[str, Any]:
-    """Return the body of GET /v2; `version` is the software's."""
-    return {"name": "tenure", "version": version, "extensions": ["binary_tensor_data"]}
+def server_metadata(name: str) -> bytes:
+    """Return the body of GET /v2."""
+    return orjson.dumps({"name": name, "version": tenure.__version__, "extensions": ["binary_tensor_data"]})
 
 
-def model_metadata(signature: Signature, versions: Sequence[str]) -> dict[str, Any]:
-    """Return the body of GET /v2/models/{m}; `versions` are labels such as "v3"."""
+def model_metadata(signature: Signature) -> bytes:
+    """Return the body of GET /v2/models/{m}: the version in office, its columns, and all outputs to choose from."""
     text, number = "BYTES", "FP64"
-    shapes = {
+    forms = {
         "predict": (text if signature.task.is_classification else number, [-1]),
         "predict_proba": (number, [-1, len(signature.classes)]),
         "interval": (number, [-1, 2]),
-        "action": (text, [-1]),
-        "reasons": (text, [-1]),
-        "prediction_id": (text, [-1]),
     }
-    return {
-        "name": signature.name,
-        "versions": [_number(version) for version in versions],
-        "platform": PLATFORM,
-        "inputs": [
-            {"name": name, "datatype": _DATATYPES.get(signature.kinds[name], text), "shape": [-1, 1]}
-            for name in signature.columns
-        ],
-        "outputs": [
-            {"name": name, "datatype": shapes[name][0], "shape": shapes[name][1]}
-            for name in _usual_outputs(signature, reasons=True, action=True)
-        ],
-    }
+    outputs = [(name, *forms.get(name, (text, [-1]))) for name in _usual_outputs(signature, reasons=True, action=True)]
+    return orjson.dumps(
+        {
+            "name": signature.name,
+            "versions": [_number(signature.version)],
+            "platform": PLATFORM,
+            "inputs": [
+                {"name": name, "datatype": _DATATYPES.get(signature.kinds[name], text), "shape": [-1, 1]}
+                for name in signature.columns
+            ],
+            "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in outputs],
+        }
+    )
 
 
-def live() -> dict[str, Any]:
-    """Return the body of GET /v2/health/live."""
-    return {"live": True}
-
-
-def ready(*, is_ready: bool) -> dict[str, Any]:
-    """Return the body of GET /v2/health/ready; the protocol's text calls the key `live`, its readers `ready`."""
-    return {"live": True, "ready": is_ready}
-
-
-def model_ready(name: str, *, is_ready: bool) -> dict[str, Any]:
-    """Return the body of GET /v2/models/{m}/ready."""
-    return {"name": name, "ready": is_ready}
+def model_ready(signature: Signature) -> bytes:
+    """Return the body of GET /v2/models/{m}/ready, for a model in office."""
+    return orjson.dumps({"name": signature.name, "ready": True})
 
 
 def read_v1(body: bytes, content_type: str | None, signature: Signature, *, max_rows: int) -> Ask:

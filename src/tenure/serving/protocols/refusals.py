@@ -83,6 +83,10 @@ _STATUS: Final[tuple[tuple[type[TenureError], HTTPStatus], ...]] = (
     (DataError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigError, HTTPStatus.BAD_REQUEST),
 )
+# Errors of the door, which the list above cannot tell from others of their kind.
+_STATUS_OF_CODE: Final = {"unauthorized": HTTPStatus.UNAUTHORIZED, "forbidden": HTTPStatus.FORBIDDEN}
+_OF_THE_REQUEST: Final = frozenset({"unauthorized", "forbidden", "fields-refused", "data-invalid"})
+"""Codes of errors whose words are of the request, and already as long as errors are meant to be."""
 
 
 def refusal_of(error: BaseException, *, verbose: bool = True) -> Refusal:
@@ -96,7 +100,14 @@ def refusal_of(error: BaseException, *, verbose: bool = True) -> Refusal:
         return Refusal(error.status, error.code, error.message, hint, error.where, error.errors)
     if not isinstance(error, TenureError):
         return Refusal(500, "unexpected", "The server failed; its log says why.")
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not verbose:
+    status = _status_of(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not (verbose or error.code in _OF_THE_REQUEST):
         return Refusal(status, error.code, f"{error.title}.")
-    return Refusal(status, error.code, error.message, error.hint, error.where)
+    errors = [dict(one) for one in getattr(error, "errors", ())][:MOST_ERRORS]
+    return Refusal(status, error.code, error.message, error.hint, error.where, errors)
+
+
+def _status_of(error: TenureError) -> int:
+    if error.code in _STATUS_OF_CODE:
+        return _STATUS_OF_CODE[error.code]
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
