@@ -29,6 +29,7 @@ from tenure.model.members.constant import ConstantMember
 from tenure.model.members.linear import LinearMember
 from tenure.model.operations import Calendar, Number, TextTopics
 from tenure.model.plan import ColumnPlan
+from tenure.model.program import RowProgram
 from tenure.model.scorer import Scorer
 from tenure.model.text import TopicModel
 
@@ -209,7 +210,7 @@ def test_changed_weights_are_found_by_the_stored_rows(stored: Path) -> None:
 
     rewrite(stored, "bundle.json", swap)
     with pytest.raises(BundleError, match="stored answer"):
-        check_rows(read_bundle(stored), stored)
+        check_rows(RowProgram(read_bundle(stored)), stored)
 
 
 def test_files_that_do_not_fit_together_are_refused(stored: Path) -> None:

@@ -21,12 +21,13 @@ from tenure.model.operations import (
     TargetMean,
     TextShape,
 )
+from tenure.model.plan import ColumnPlan
 from tenure.model.text import BUCKETS, PARTS_FROM, TopicModel, terms_of
 
 
 @given(st.datetimes(min_value=datetime.fromisoformat("1600-01-01"), max_value=datetime.fromisoformat("2400-01-01")))
 def test_calendar_parts_are_those_of_the_standard_library(moment: datetime) -> None:
-    found = dict(zip(CALENDAR_PARTS, Calendar("at", CALENDAR_PARTS).encode_one({"at": moment}), strict=True))
+    found = dict(zip(CALENDAR_PARTS, ColumnPlan([Calendar("at", CALENDAR_PARTS)]).encode_row({"at": moment}), strict=True))
     season = 2 * np.pi * (moment.timetuple().tm_yday - 1) / 365.25
     assert found["month"] == moment.month
     assert found["day"] == moment.day
@@ -58,12 +59,8 @@ def test_unseen_levels_have_log_count_zero() -> None:
 def test_differences_are_days_and_missing_where_one_end_is() -> None:
     frame = pl.DataFrame({"end": [date(2026, 1, 3), None], "start": [date(2026, 1, 1), date(2026, 1, 1)]})
     np.testing.assert_array_equal(Difference("end", "start").encode(frame)[:, 0], [2.0, np.nan])
-    assert (
-        Difference("end", "start").encode_one(
-            {"end": datetime.fromisoformat("2026-01-02T12:00"), "start": "2026-01-01"}
-        )[0]
-        == 1.5
-    )
+    ends = {"end": datetime.fromisoformat("2026-01-02T12:00"), "start": "2026-01-01"}
+    assert ColumnPlan([Difference("end", "start")]).encode_row(ends)[0] == 1.5
 
 
 def test_numbers_tolerate_columns_that_turned_into_text() -> None:
@@ -72,9 +69,10 @@ def test_numbers_tolerate_columns_that_turned_into_text() -> None:
 
 
 def test_the_shape_of_a_text_is_length_words_and_shares() -> None:
-    assert TextShape("t").encode_one({"t": "Ab 1!"}) == (5.0, 2.0, 0.2, 0.2, 0.2)
-    assert TextShape("t").encode_one({"t": ""}) == (0.0,) * 5
-    assert np.isnan(TextShape("t").encode_one({})).all()
+    plan = ColumnPlan([TextShape("t")])
+    assert plan.encode_row({"t": "Ab 1!"}).tolist() == [5.0, 2.0, 0.2, 0.2, 0.2]
+    assert plan.encode_row({"t": ""}).tolist() == [0.0] * 5
+    assert np.isnan(plan.encode_row({})).all()
 
 
 def test_terms_are_the_same_in_every_process() -> None:
@@ -121,7 +119,7 @@ def test_target_means_are_looked_up_and_missing_where_there_is_no_level(levels: 
     if levels:
         np.testing.assert_array_equal(table[:3], means[[1, 0, 2]])
     for at, row in enumerate(frame.iter_rows(named=True)):
-        np.testing.assert_array_equal(operation.encode_one(row), table[at])
+        np.testing.assert_array_equal(ColumnPlan([operation]).encode_row(row), table[at])
     again = TargetMean.from_dict(operation.to_dict(), operation.arrays())
     np.testing.assert_array_equal(again.encode(frame), table)
 

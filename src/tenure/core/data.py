@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.records import Record
+
+if TYPE_CHECKING:  # slow to load, and serving a model needs none of it
+    import polars as pl
 
 
 class Kind(StrEnum):
@@ -156,4 +159,6 @@ class WindowPair:
 
     @staticmethod
     def _floats(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
+        import polars as pl
+
         return frame[name].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()

@@ -12,11 +12,12 @@ import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, Final, Self
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from tenure.core.errors import ArtifactError
+
+if TYPE_CHECKING:  # slow to load, and serving a model needs none of it
+    from pydantic import TypeAdapter
 
 _NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _EXACT: Final = 2**53
@@ -60,6 +61,8 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 def _adapter(kind: type) -> TypeAdapter[Any]:
     """Return the validator of a record type, built once."""
+    from pydantic import TypeAdapter
+
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
@@ -91,6 +94,8 @@ class Record:
         Raises:
             ArtifactError: the data do not fit this record type.
         """
+        from pydantic import ValidationError
+
         try:
             record: Self = _adapter(cls).validate_python(dict(data))
         except ValidationError as error:

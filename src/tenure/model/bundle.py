@@ -13,15 +13,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from math import isclose, isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
-from pydantic import TypeAdapter
 
-from tenure.core.contract import Contract
-from tenure.core.data import Schema
+from tenure.core.contract import ColumnRule, Contract
+from tenure.core.data import Column, Kind, Role, Schema
 from tenure.core.errors import BundleError
 from tenure.core.modelling import Task
 from tenure.core.plugins import plugin
@@ -29,7 +28,11 @@ from tenure.core.records import canonical, plain
 from tenure.model.fitted import FittedModel, WeightedMember
 from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.plan import ColumnPlan
+from tenure.model.program import RowProgram
 from tenure.model.values import number_of, text_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["FittedModel", "WeightedMember", "check_rows", "read_bundle", "write_bundle"]
 
@@ -41,7 +44,7 @@ _MANIFEST: Final = "MANIFEST.json"
 _STORED_ROWS: Final = 100
 _TOLERANCE: Final = 1e-9
 _HINT: Final = "Restore the model folder from a backup, or roll back to an earlier version: tenure rollback."
-_SCHEMA: Final = TypeAdapter(Schema)
+_RULE_NUMBERS: Final = ("null_share", "max_null_share", "low", "high", "q01", "q50", "q99")
 _PLAIN: Final = (
     "task",
     "classes",
@@ -90,18 +93,20 @@ def read_bundle(folder: Path) -> FittedModel:
         ) from error
 
 
-def check_rows(model: FittedModel, folder: Path) -> None:
-    """Predict the stored rows again.
+def check_rows(program: RowProgram, folder: Path) -> None:
+    """Answer the stored rows again.
 
     Raises:
         BundleError: an answer differs from the stored one by more than 1e-9.
     """
     stored = _read(folder / "rows.json")
     for at, (row, expected) in enumerate(zip(stored["rows"], stored["answers"], strict=True)):
-        answer = model.predict_row(row).reshape(-1)
-        if not np.allclose(answer, expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+        answer = program.raw(row)
+        if not all(
+            isclose(*pair, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for pair in zip(answer, expected, strict=True)
+        ):
             raise BundleError(
-                f"The model no longer gives its stored answer for row {at + 1}: {answer.tolist()}, not {expected}.",
+                f"The model no longer gives its stored answer for row {at + 1}: {list(answer)}, not {expected}.",
                 where=str(folder / "rows.json"),
                 hint="Use the machine and library versions it was made with, or train and release it again.",
             )
@@ -137,8 +142,8 @@ def _model(folder: Path, version: int) -> FittedModel:
         task=Task(about["task"]),
         classes=tuple(about["classes"]),
         target=about["target"],
-        schema=_SCHEMA.validate_python(about["schema"]),
-        contract=Contract.from_dict(about["contract"]),
+        schema=_schema(about["schema"]),
+        contract=_contract(about["contract"]),
         plan=ColumnPlan.from_dict(_read(folder / "plan.json"), arrays),
         members=members,
         temperature=float(about["temperature"]),
@@ -153,6 +158,29 @@ def _model(folder: Path, version: int) -> FittedModel:
     )
 
 
+def _schema(data: Mapping[str, Any]) -> Schema:
+    return Schema(
+        tuple(
+            Column(**column | {"kind": Kind(column["kind"]), "role": Role(column["role"])})
+            for column in data["columns"]
+        )
+    )
+
+
+def _contract(data: Mapping[str, Any]) -> Contract:
+    return Contract(tuple(map(_rule, data["columns"])), data["rows"], tuple(data["made_from"]))
+
+
+def _rule(data: Mapping[str, Any]) -> ColumnRule:
+    """Return a rule as it was: whole floats are stored as integers, infinite ones as text."""
+    read = dict(data)
+    for name in _RULE_NUMBERS:
+        read[name] = None if data[name] is None else float(data[name])
+    read["kind"], read["role"] = Kind(data["kind"]), Role(data["role"])
+    read["levels"] = None if data["levels"] is None else tuple(data["levels"])
+    return ColumnRule(**read)
+
+
 def _member_loader(kind: str) -> Callable[[Path, Mapping[str, Any]], Any]:
     loader: Callable[[Path, Mapping[str, Any]], Any] = plugin("member", kind).load
     return loader
@@ -163,15 +191,15 @@ def _stored_rows(model: FittedModel, sample: pl.DataFrame) -> dict[str, Any]:
     step = max(1, -(-sample.height // _STORED_ROWS))
     chosen = sample.select(model.plan.inputs).gather_every(step)
     rows = [{name: _stored_value(value) for name, value in row.items()} for row in chosen.iter_rows(named=True)]
-    answers = [model.predict_row(row).reshape(-1).tolist() for row in rows]
-    return {"rows": rows, "answers": answers}
+    program = RowProgram(model)
+    return {"rows": rows, "answers": [list(program.raw(row)) for row in rows]}
 
 
 def _stored_value(value: Any) -> str | float | int | bool | None:
     """Return a raw value as JSON; what JSON cannot say becomes text that reads the same."""
     if isinstance(value, timedelta):
         return number_of(value)
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         return None
     return value if isinstance(value, str | float | int | bool) else text_of(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ _SEASON_COS: Final = np.array([math.cos(angle) for angle in _SEASON])
 
 
 def calendar_of(moment: Any) -> dict[str, Any]:
-    """Return the calendar parts of microseconds since 1970: an int, or an int64 array.
+    """Return the calendar parts of microseconds since 1970 (int64 array, or one whole number).
 
     Days to civil dates in whole numbers only, after Hinnant, "chrono-compatible low-level date algorithms".
     """
@@ -41,3 +42,18 @@ def calendar_of(moment: Any) -> dict[str, Any]:
         "season_sin": _SEASON_SIN[season],
         "season_cos": _SEASON_COS[season],
     }
+
+
+def calendar_part(part: str, moment: int) -> float:
+    """Return one calendar part of microseconds since 1970."""
+    if part == "hour":
+        return float(moment % _DAY // _MINUTE // 60)
+    if part == "minute":
+        return float(moment % _DAY // _MINUTE)
+    return _of_day(moment // _DAY)[part]
+
+
+@lru_cache(maxsize=1024)
+def _of_day(day: int) -> dict[str, float]:
+    """Return the parts that a whole day shares; rows that come together are of few days."""
+    return {part: float(number) for part, number in calendar_of(day * _DAY).items()}

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenure.core.contract import Contract
 from tenure.core.data import Schema
 from tenure.core.modelling import Floats, Task
-from tenure.core.ports import Member
 from tenure.model.dates import DateColumns
 from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.plan import ColumnPlan
+
+if TYPE_CHECKING:
+    from tenure.core.ports import Member
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,6 @@ class FittedModel:
         for other in others:
             answer += other.weight * other.member.predict(matrix)
         return calibrated(answer, self.temperature, self.curve) if self.task.is_classification else answer
-
-    def predict_row(self, row: Mapping[str, Any]) -> Floats:
-        """Return the same for one row of raw values, without a data frame: (1, k) or (1,)."""
-        return self.predict(self.plan.encode_row(row)[None, :])
 
 
 def calibrated(probabilities: Floats, temperature: float, curve: ProbabilityCurve | None) -> Floats:

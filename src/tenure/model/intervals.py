@@ -1,13 +1,15 @@
 """Intervals around answers, and curves that correct probabilities: small tables that were measured out of fold.
 
-Each looks an answer up by itself, with the same arithmetic for one row and for a table.
+Each looks an answer up by itself. What is for one row is plain Python: the same arithmetic as for a table, bit for bit.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +47,11 @@ class ValueInterval:
         at: Indices = np.searchsorted(edges, values, side="right")
         return values + low[at], values + high[at]
 
+    def around_one(self, value: float) -> tuple[float, float]:
+        """Return the low and the high end for one value."""
+        at = bisect_right(self.edges, value)
+        return value + self.low[at], value + self.high[at]
+
     @cached_property
     def _arrays(self) -> tuple[Floats, Floats, Floats]:
         return np.array(self.edges), np.array(self.low), np.array(self.high)
@@ -73,6 +80,12 @@ class ProbabilityInterval:
         at: Indices = np.searchsorted(edges, probability, side="right")
         return np.minimum(low[at], probability), np.maximum(high[at], probability)
 
+    def around_one(self, probability: float) -> tuple[float, float]:
+        """Return the low and the high end for one probability."""
+        at = bisect_right(self.edges, probability)
+        low, high = self.low[at], self.high[at]
+        return low if low <= probability else probability, high if high >= probability else probability
+
     @cached_property
     def _arrays(self) -> tuple[Floats, Floats, Floats]:
         return np.array(self.edges), np.array(self.low), np.array(self.high)
@@ -95,13 +108,27 @@ class ProbabilityCurve:
 
     def __call__(self, probabilities: Floats) -> Floats:
         """Return corrected probabilities (n, 2)."""
-        at, value = self._arrays
-        positive = np.interp(probabilities[:, 1], at, value)
+        at, value, slope = self._arrays
+        stated = np.maximum(probabilities[:, 1], at[0])
+        knot: Indices = np.searchsorted(at, stated, side="right") - 1
+        positive = slope[knot] * (stated - at[knot]) + value[knot]
         return np.column_stack([1.0 - positive, positive])
 
+    def of_one(self, probability: float) -> float:
+        """Return one corrected probability of the positive class."""
+        stated = self.at[0] if probability < self.at[0] else probability
+        knot = bisect_right(self.at, stated) - 1
+        return self._slopes[knot] * (stated - self.at[knot]) + self.value[knot]
+
     @cached_property
-    def _arrays(self) -> tuple[Floats, Floats]:
-        return np.array(self.at), np.array(self.value)
+    def _slopes(self) -> tuple[float, ...]:
+        """Return how steep the curve is after each knot; flat after the last one, and where two knots are one."""
+        knots = pairwise(zip(self.at, self.value, strict=True))
+        return (*((v - u) / (b - a) if b > a else 0.0 for (a, u), (b, v) in knots), 0.0)
+
+    @cached_property
+    def _arrays(self) -> tuple[Floats, Floats, Floats]:
+        return np.array(self.at), np.array(self.value), np.array(self._slopes)
 
 
 def _floats(values: Sequence[Any]) -> tuple[float, ...]:

@@ -1,31 +1,28 @@
 """The operations of a column plan: how one raw column becomes numbers, for a table and for one row alike.
 
-Every operation is a frozen record of plain values. `encode` takes a table, `encode_one` a mapping; their numbers are
-equal bit for bit, because both read values through `model.values` and share the arithmetic.
+Every operation is a frozen record of plain values. The numbers of a table and of one row are equal bit for bit, because
+both read values through `model.values` and share the arithmetic.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.modelling import Floats, Indices
-from tenure.core.records import plain
-from tenure.model.calendar import calendar_of
+from tenure.model.calendar import calendar_of, calendar_part
+from tenure.model.operation import Arrays, Get, Numbers, Operation, Step
 from tenure.model.text import LONGEST_TEXT, TopicModel, terms_of
 from tenure.model.values import (
     NO_MOMENT,
     mapped,
-    moment_of,
     moments_of,
     number_of,
     numbers_of,
@@ -33,60 +30,11 @@ from tenure.model.values import (
     texts_of,
 )
 
-Arrays = dict[str, NDArray[Any]]
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    import polars as pl
+
 _NAN: Final = float("nan")
 _DAY: Final = 86_400_000_000
-
-
-@dataclass(frozen=True)
-class Operation(ABC):
-    """One step of a plan: reads `inputs`, gives one number for each of `names`.
-
-    `source` is the column that explanations credit.
-    """
-
-    op: ClassVar[str]
-    source: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the outputs."""
-        return (self.source,)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Return the columns that are read."""
-        return (self.source,)
-
-    @property
-    def categorical(self) -> bool:
-        """Say whether the numbers are category codes."""
-        return False
-
-    @abstractmethod
-    def encode(self, frame: pl.DataFrame) -> Floats:
-        """Return the numbers of a table, (n, outputs) float64."""
-
-    @abstractmethod
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the numbers of one row, bit for bit those of `encode`."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the operation as plain data."""
-        return {"op": self.op} | {f.name: plain(getattr(self, f.name)) for f in fields(self)}
-
-    def arrays(self) -> Arrays:
-        """Return what is too large for plain data."""
-        return {}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Rebuild the operation from `to_dict` and `arrays`."""
-        words: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
-        for name, word in words.items():
-            words[name] = tuple(word) if isinstance(word, list) else word
-        return cls(**words)
 
 
 @dataclass(frozen=True)
@@ -106,10 +54,16 @@ class Number(Operation):
             numbers[np.isnan(numbers)] = self.fill
         return numbers[:, None]
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the one number."""
-        number = number_of(row.get(self.source))
-        return (self.fill if self.fill is not None and math.isnan(number) else number,)
+    def step(self, at: int) -> Step:
+        """Return what writes the one number."""
+        source, fill = self.source, _NAN if self.fill is None else self.fill
+
+        def step(get: Get, numbers: Numbers) -> None:
+            value = get(source)
+            number = value if type(value) is float else number_of(value)
+            numbers[at] = number if number - number == 0.0 else fill  # neither NaN nor infinite
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -135,9 +89,15 @@ class Category(Operation):
         """Return (n, 1) float64 codes."""
         return mapped(texts_of(frame[self.source]), lambda text: self._codes.get(text, _NAN))[:, None]
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the one code."""
-        return (self._codes.get(text_of(row.get(self.source)), _NAN),)
+    def step(self, at: int) -> Step:
+        """Return what writes the one code."""
+        source, code = self.source, self._codes.get
+
+        def step(get: Get, numbers: Numbers) -> None:
+            value = get(source)
+            numbers[at] = code(value if type(value) is str else text_of(value), _NAN)
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -167,9 +127,13 @@ class Frequency(Operation):
         """Return (n, 1) float64."""
         return mapped(texts_of(frame[self.source]), self._log_count)[:, None]
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the one number."""
-        return (self._log_count(text_of(row.get(self.source))),)
+    def step(self, at: int) -> Step:
+        """Return what writes the one number."""
+
+        def step(get: Get, numbers: Numbers) -> None:
+            numbers[at] = self._log_count(text_of(get(self.source)))
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -177,6 +141,7 @@ class Calendar(Operation):
     """Parts of a date or time (UTC): month, day, weekday (Monday 0), hour, minute of the day, place in the year."""
 
     op: ClassVar[str] = "calendar"
+    reads_moments: ClassVar[bool] = True
     parts: tuple[str, ...]
 
     @property
@@ -193,13 +158,16 @@ class Calendar(Operation):
         matrix[missing] = np.nan
         return matrix
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return one number for each part."""
-        moment = moment_of(row.get(self.source))
-        if moment == NO_MOMENT:
-            return (_NAN,) * len(self.parts)
-        found = calendar_of(moment)
-        return [float(found[part]) for part in self.parts]
+    def step(self, at: int) -> Step:
+        """Return what writes one number for each part."""
+        source, places = self.source, tuple(enumerate(self.parts, at))
+
+        def step(get: Get, numbers: Numbers) -> None:
+            moment = get(source)
+            for place, part in places:
+                numbers[place] = _NAN if moment == NO_MOMENT else calendar_part(part, moment)
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -207,6 +175,7 @@ class Elapsed(Operation):
     """How many days a date or time (UTC) lies after the start of 1970."""
 
     op: ClassVar[str] = "elapsed"
+    reads_moments: ClassVar[bool] = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,10 +190,14 @@ class Elapsed(Operation):
         days[missing] = np.nan
         return days[:, None]
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the days of one row."""
-        moment = moment_of(row.get(self.source))
-        return (_NAN if moment == NO_MOMENT else float(moment) / float(_DAY),)
+    def step(self, at: int) -> Step:
+        """Return what writes the days of one row."""
+
+        def step(get: Get, numbers: Numbers) -> None:
+            moment = get(self.source)
+            numbers[at] = _NAN if moment == NO_MOMENT else float(moment) / float(_DAY)
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -232,6 +205,7 @@ class Difference(Operation):
     """How many days `source` lies after `earlier`."""
 
     op: ClassVar[str] = "difference"
+    reads_moments: ClassVar[bool] = True
     earlier: str
 
     @property
@@ -252,11 +226,15 @@ class Difference(Operation):
         days[missing] = np.nan
         return days[:, None]
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the days of one row."""
-        end, start = moment_of(row.get(self.source)), moment_of(row.get(self.earlier))
-        # float() first: Python divides whole numbers exactly, numpy rounds them to floats before
-        return (_NAN if NO_MOMENT in (end, start) else float(end - start) / float(_DAY),)
+    def step(self, at: int) -> Step:
+        """Return what writes the days of one row."""
+
+        def step(get: Get, numbers: Numbers) -> None:
+            end, start = get(self.source), get(self.earlier)
+            # float() first: Python divides whole numbers exactly, numpy rounds them to floats before
+            numbers[at] = _NAN if NO_MOMENT in (end, start) else float(end - start) / float(_DAY)
+
+        return step
 
 
 _LOOKED_AT: Final = 200
@@ -292,9 +270,14 @@ class TextShape(Operation):
         """Return (n, 5) float64."""
         return np.array([_shape_of(text) for text in texts_of(frame[self.source])], dtype=np.float64).reshape(-1, 5)
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the five numbers of one text."""
-        return _shape_of(text_of(row.get(self.source)))
+    def step(self, at: int) -> Step:
+        """Return what writes the five numbers of one text."""
+
+        def step(get: Get, numbers: Numbers) -> None:
+            for place, number in enumerate(_shape_of(text_of(get(self.source))), at):
+                numbers[place] = number
+
+        return step
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,10 +308,14 @@ class TextTopics(Operation):
             matrix[at] = self._fold(text)
         return matrix
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return the numbers of one text."""
-        numbers: list[float] = self._fold(text_of(row.get(self.source))).tolist()
-        return numbers
+    def step(self, at: int) -> Step:
+        """Return what writes the numbers of one text."""
+
+        def step(get: Get, numbers: Numbers) -> None:
+            for place, number in enumerate(self._fold(text_of(get(self.source))).tolist(), at):
+                numbers[place] = number
+
+        return step
 
     def to_dict(self) -> dict[str, Any]:
         """Return the operation as plain data; the model is in `arrays`."""
@@ -397,10 +384,15 @@ class TargetMean(Operation):
         found: Floats = self._table[self.places(texts_of(frame[self.source]))]
         return found
 
-    def encode_one(self, row: Row) -> Sequence[float]:
-        """Return one number for each output."""
-        means: list[float] = self._table[self._place(text_of(row.get(self.source)))].tolist()
-        return means
+    def step(self, at: int) -> Step:
+        """Return what writes one number for each output."""
+        table = self._table.tolist()
+
+        def step(get: Get, numbers: Numbers) -> None:
+            for place, mean in enumerate(table[self._place(text_of(get(self.source)))], at):
+                numbers[place] = mean
+
+        return step
 
     def to_dict(self) -> dict[str, Any]:
         """Return the operation as plain data; the means are in `arrays`."""

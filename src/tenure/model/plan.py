@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.errors import BundleError
 from tenure.core.modelling import Floats
-from tenure.model.operations import OPERATIONS, Operation, Row
+from tenure.model.dates import DateColumns
+from tenure.model.encoder import RowEncoder
+from tenure.model.operation import Operation
+from tenure.model.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class ColumnPlan:
@@ -49,12 +55,15 @@ class ColumnPlan:
             at = end
         return matrix
 
-    def encode_row(self, row: Row) -> Floats:
+    def encode_row(self, row: Mapping[str, Any]) -> Floats:
         """Return the numbers of one row, (width,): bit for bit those of `encode`. A column not in `row` is missing."""
-        numbers: list[float] = []
-        for operation in self.operations:
-            numbers.extend(operation.encode_one(row))
-        return np.array(numbers, dtype=np.float64)
+        numbers = array("d", bytes(8 * self.width))
+        self._encoder.write(row, numbers)
+        return np.array(numbers)
+
+    @cached_property
+    def _encoder(self) -> RowEncoder:
+        return RowEncoder(self.operations, DateColumns())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, without its arrays."""

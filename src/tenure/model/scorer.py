@@ -1,19 +1,26 @@
-"""Scores rows with a stored model: a table, or one row without a data frame, and explains the answers."""
+"""Scores rows with a stored model: a table, or rows without a data frame, and explains the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
-import polars as pl
 
 from tenure.core.errors import SchemaChangedError, did_you_mean
 from tenure.core.modelling import Floats, Task
 from tenure.model.bundle import check_rows, read_bundle
 from tenure.model.fitted import FittedModel
+from tenure.model.program import Answered, RowProgram
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROW_BY_ROW: Final = 64
+"""Up to so many rows are answered one by one, more as a table: it costs a few calls less for each."""
 
 
 @runtime_checkable
@@ -44,6 +51,8 @@ class Scored:
 
     def to_frame(self, model: FittedModel, *, version: str, key: pl.Series | None = None) -> pl.DataFrame:
         """Return the answers as a table: key, prediction, probabilities, interval ends, version."""
+        import polars as pl
+
         columns: dict[str, Any] = {} if key is None else {key.name or model.key or "key": key}
         columns["prediction"] = self.values if self.labels is None else self.labels
         if self.probabilities is not None and model.task is Task.BINARY:
@@ -63,6 +72,7 @@ class Scorer:
     def __init__(self, model: FittedModel) -> None:
         self.model = model
         self._inputs = frozenset(model.plan.inputs)
+        self._program = RowProgram(model)
 
     @classmethod
     def load(cls, folder: Path, *, verify: bool = True) -> Self:
@@ -71,10 +81,10 @@ class Scorer:
         Raises:
             BundleError: the folder is damaged, or the model answers differently on this machine.
         """
-        model = read_bundle(folder)
+        scorer = cls(read_bundle(folder))
         if verify:
-            check_rows(model, folder)
-        return cls(model)
+            check_rows(scorer._program, folder)
+        return scorer
 
     def check_columns(self, columns: Collection[str]) -> None:
         """Accept any columns that include those the model reads.
@@ -113,7 +123,17 @@ class Scorer:
         Raises:
             SchemaChangedError: a date column holds what is no date.
         """
-        return self._scored(self.model.predict_row(self.model.dates.read_row(row)))
+        return _as_scored(self.answer(row))
+
+    def answer(self, row: Mapping[str, Any]) -> Answered:
+        """Return the same in plain Python values, in microseconds; missing columns and errors as in `score_row`."""
+        return self._program.answer(row)
+
+    def answers(self, rows: Sequence[Mapping[str, Any]]) -> list[Answered]:
+        """Return the answer of each row, bit for bit that of `answer`; errors as there."""
+        if len(rows) <= ROW_BY_ROW:
+            return [self._program.answer(row) for row in rows]
+        return _as_answered(self._scored(self.model.predict(self._program.encode(rows))))
 
     def explain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return how much each source column added to each row's raw score, and the `base` they start from.
@@ -144,6 +164,8 @@ class Scorer:
         return np.zeros(matrix.shape[0], dtype=np.int64)
 
     def _by_source(self, shares: Floats) -> pl.DataFrame:
+        import polars as pl
+
         sources = self.model.plan.sources
         totals = {source: np.zeros(shares.shape[0]) for source in dict.fromkeys(sources)}
         for at, source in enumerate(sources):
@@ -163,3 +185,23 @@ class Scorer:
         low, high = (None, None) if sure is None else sure.around(raw[:, 1])
         labels = [model.classes[code] for code in (raw[:, 1] >= threshold).astype(np.int64).tolist()]
         return Scored(labels=labels, probabilities=raw, low=low, high=high)
+
+
+def _as_scored(answered: Answered) -> Scored:
+    """Return the answer for one row in the form of a table's."""
+    low, high = (None if end is None else np.array([end]) for end in (answered.low, answered.high))
+    if isinstance(answered.prediction, str):
+        return Scored(
+            labels=[answered.prediction], probabilities=np.array([answered.probabilities]), low=low, high=high
+        )
+    return Scored(values=np.array([answered.prediction]), low=low, high=high)
+
+
+def _as_answered(scored: Scored) -> list[Answered]:
+    """Return the answers of a table one by one."""
+    ends = [repeat(None) if end is None else end.tolist() for end in (scored.low, scored.high)]
+    if scored.labels is None or scored.probabilities is None:
+        values: list[float] = [] if scored.values is None else scored.values.tolist()
+        return [Answered(value, (), low, high) for value, low, high in zip(values, *ends, strict=False)]
+    shares = map(tuple, scored.probabilities.tolist())
+    return list(map(Answered, scored.labels, shares, *ends))

@@ -11,22 +11,27 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.modelling import Floats
 
-NO_MOMENT: Final = np.iinfo(np.int64).min
+if TYPE_CHECKING:  # a served model reads rows, and polars is slow to load
+    import polars as pl
+
+NO_MOMENT: Final = int(np.iinfo(np.int64).min)
 """Stands for a missing moment, as in numpy."""
 
 _NAN: Final = float("nan")
 _WORDS: Final = {"true": 1.0, "false": 0.0}
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - moments are counted in UTC without a zone
 _EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
+_EPOCH_DAY: Final = _EPOCH.toordinal()
 _MICROSECOND: Final = timedelta(microseconds=1)
+_DAY: Final = 86_400_000_000
 _ISO: Final = re.compile(
     r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
     r"(?:[T ]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?(?: ?(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?))?)?"
@@ -81,6 +86,8 @@ def _from_other(value: Any) -> float:
 
 def numbers_of(series: pl.Series) -> Floats:
     """Read a column as numbers: float64, NaN where a cell holds none."""
+    import polars as pl
+
     if series.dtype.is_integer() or series.dtype.is_float() or series.dtype == pl.Boolean:
         numbers: Floats = series.cast(pl.Float64).fill_null(_NAN).to_numpy().copy()
         numbers[~np.isfinite(numbers)] = np.nan
@@ -117,6 +124,8 @@ def _float_text(value: float) -> str | None:
 
 def texts_of(series: pl.Series) -> pl.Series:
     """Read a column as text: String, null where a cell is missing."""
+    import polars as pl
+
     if series.dtype in (pl.String, pl.Categorical, pl.Enum) or series.dtype.is_integer() or series.dtype == pl.Boolean:
         return series.cast(pl.String)
     return pl.Series(series.name, [text_of(value) for value in series.to_list()], dtype=pl.String)
@@ -130,7 +139,7 @@ def moment_of(value: Any, date_format: str = "") -> int:
     if isinstance(value, str):
         moment = _iso_moment(value)
         if moment == NO_MOMENT and date_format:
-            return int(_formatted_moments(pl.Series([value], dtype=pl.String), date_format)[0])
+            return _formatted_moment(value, date_format)
         return moment
     if isinstance(value, np.datetime64):
         return int(value.astype("datetime64[us]").astype(np.int64))
@@ -139,12 +148,15 @@ def moment_of(value: Any, date_format: str = "") -> int:
             return NO_MOMENT
         return (value - (_EPOCH if value.tzinfo is None else _EPOCH_UTC)) // _MICROSECOND
     if isinstance(value, date):
-        return (value.toordinal() - _EPOCH.toordinal()) * 86_400_000_000
+        return (value.toordinal() - _EPOCH_DAY) * _DAY
     return NO_MOMENT
 
 
 def _iso_moment(text: str) -> int:
     """Read ISO 8601 as it stands in files: one digit will do for month, day and hour, an offset may lack minutes."""
+    moment = _plain_iso_moment(text)
+    if moment != NO_MOMENT:
+        return moment
     found = _ISO.fullmatch(text.strip())
     if found is None:
         return NO_MOMENT
@@ -155,6 +167,29 @@ def _iso_moment(text: str) -> int:
         return NO_MOMENT
     offset = (int(ahead) * 60 + int(ahead_minutes)) * (-60_000_000 if sign == "-" else 60_000_000)
     return (plain - _EPOCH) // _MICROSECOND + int(fraction[:6].ljust(6, "0")) - offset
+
+
+def _plain_iso_moment(text: str) -> int:
+    """Read 2026-01-31 and 2026-01-31T12:00:00, with Z or without, much quicker; NO_MOMENT for every other text."""
+    size = len(text)
+    if size < 10 or text[4] != "-" or text[7] != "-":
+        return NO_MOMENT
+    try:
+        if size == 10:
+            return (date.fromisoformat(text).toordinal() - _EPOCH_DAY) * _DAY
+        if text[10] in "T " and text[13:17:3] == "::" and (size == 19 or (size == 20 and text[19] == "Z")):
+            return (datetime.fromisoformat(text[:19]) - _EPOCH) // _MICROSECOND
+    except ValueError:
+        pass
+    return NO_MOMENT
+
+
+@lru_cache(maxsize=4096)
+def _formatted_moment(text: str, date_format: str) -> int:
+    """Read one text by a format; rows that come together have few dates, and the parser takes its time."""
+    import polars as pl
+
+    return int(_formatted_moments(pl.Series([text], dtype=pl.String), date_format)[0])
 
 
 def _formatted_moments(texts: pl.Series, date_format: str) -> NDArray[np.int64]:
@@ -169,6 +204,8 @@ def _formatted_moments(texts: pl.Series, date_format: str) -> NDArray[np.int64]:
 
 def moments_of(series: pl.Series, date_format: str = "") -> NDArray[np.int64]:
     """Read a column as microseconds since 1970 (UTC): int64, NO_MOMENT where a cell holds no time."""
+    import polars as pl
+
     if series.dtype.is_temporal() and series.dtype not in (pl.Duration, pl.Time):
         moments = series.cast(pl.Datetime("us")) if series.dtype == pl.Date else series.dt.cast_time_unit("us")
         whole: NDArray[np.int64] = moments.to_physical().fill_null(NO_MOMENT).to_numpy()
@@ -185,6 +222,8 @@ def moments_of(series: pl.Series, date_format: str = "") -> NDArray[np.int64]:
 
 def mapped(series: pl.Series, read: Callable[[Any], float]) -> Floats:
     """Return what `read` makes of every cell (float64, NaN for null), reading equal texts once."""
+    import polars as pl
+
     if series.dtype in (pl.String, pl.Categorical, pl.Enum):
         texts = series.cast(pl.String)
         known = texts.unique().drop_nulls()

@@ -28,7 +28,8 @@ from tenure.model.fitted import FittedModel, WeightedMember
 from tenure.model.intervals import ValueInterval
 from tenure.model.members.constant import ConstantMember
 from tenure.model.members.lightgbm import LightGBMMember
-from tenure.model.operations import Category, Number, Operation
+from tenure.model.operation import Operation
+from tenure.model.operations import Category, Number
 from tenure.model.plan import ColumnPlan
 from tenure.model.rows import row_ids
 from tenure.model.target import encode_target

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,16 @@ class ConstantMember:
         if not self.task.is_classification:
             return np.full(rows, self.answer[0])
         return np.tile(self.answer, (rows, 1))
+
+    @property
+    def used(self) -> Collection[int]:
+        """Return that no number is read."""
+        return ()
+
+    def on_row(self, numbers: array[float]) -> Callable[[], Sequence[float]]:
+        """Return what gives the answer."""
+        answer: list[float] = self.answer.tolist()
+        return lambda: answer
 
     def contributions(self, matrix: Floats) -> Floats:
         """Return (n, d + 1, outputs): nothing for any feature; last the raw score itself."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tenure.core.modelling import Floats, Task
-from tenure.model.boosters import Booster
+from tenure.model.boosters import Booster, check
 
 
 class LightGBMMember:
@@ -35,6 +36,28 @@ class LightGBMMember:
         both[:, 1] = answer[:, 0]
         both[:, 0] = 1.0 - both[:, 1]
         return both
+
+    @property
+    def used(self) -> Collection[int]:
+        """Return the positions of the numbers that the trees read."""
+        return self._booster.used
+
+    def on_row(self, numbers: array[float], start: int = 0) -> Callable[[], Sequence[float]]:
+        """Return what gives the answer for the numbers that lie in `numbers` from `start` on, in one thread only."""
+        score, result = self._booster.on_row(numbers, start)
+
+        def every() -> Sequence[float]:
+            if status := score():
+                check(status)
+            return result.tolist()
+
+        def both() -> Sequence[float]:
+            if status := score():
+                check(status)
+            yes = result[0]
+            return 1.0 - yes, yes
+
+        return both if self.task is Task.BINARY else every
 
     def contributions(self, matrix: Floats) -> Floats:
         """Return (n, d + 1, outputs): tree SHAP values in raw-score units, the base last."""

@@ -20,11 +20,11 @@ class PreparedMember:
 
     def __init__(self, preparation: Preparation, trees: LightGBMMember) -> None:
         self.preparation = preparation
-        self._trees = trees
+        self.trees = trees
 
     def predict(self, matrix: Floats) -> Floats:
         """Return probabilities (n, k) or values (n,)."""
-        return self._trees.predict(self._prepared(matrix))
+        return self.trees.predict(self._prepared(matrix))
 
     def contributions(self, matrix: Floats) -> Floats:
         """Return (n, d + 1, outputs): tree SHAP values in raw-score units, the base last.
@@ -32,7 +32,7 @@ class PreparedMember:
         What a prepared column adds is shared equally by the columns it is made of.
         """
         columns = self.preparation.columns
-        found = self._trees.contributions(self._prepared(matrix))
+        found = self.trees.contributions(self._prepared(matrix))
         shares = np.concatenate([found[:, :columns], found[:, -1:]], axis=1)
         for at, sources in enumerate(self.preparation.sources()):
             for source in sources:
@@ -48,7 +48,7 @@ class PreparedMember:
         for name, array in arrays.items():
             np.save(folder / f"{stem}-{name}.npy", array, allow_pickle=False)
         files = {name: f"{stem}-{name}.npy" for name in arrays}
-        return {"trees": self._trees.save(folder, stem), "files": files} | self.preparation.to_dict()
+        return {"trees": self.trees.save(folder, stem), "files": files} | self.preparation.to_dict()
 
     @classmethod
     def load(cls, folder: Path, spec: Mapping[str, Any]) -> Self:

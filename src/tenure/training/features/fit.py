@@ -19,6 +19,7 @@ from tenure.core.data import Column, Kind, Schema
 from tenure.core.modelling import Floats
 from tenure.core.ports import Deadline
 from tenure.model.calendar import CALENDAR_PARTS
+from tenure.model.operation import Operation
 from tenure.model.operations import (
     Calendar,
     Category,
@@ -26,7 +27,6 @@ from tenure.model.operations import (
     Elapsed,
     Frequency,
     Number,
-    Operation,
     TextShape,
 )
 from tenure.model.plan import ColumnPlan
