@@ -96,14 +96,16 @@ def test_the_log_holds_dates_as_they_were_read(visits: Workspace, rows: list[dic
     assert visits.traffic.prediction(answer["id"]).features["due"] == f"{year}-{month}-{day}"
 
 
-def test_what_is_no_date_is_refused_by_request_and_call(visits: Workspace, rows: list[dict[str, Any]]) -> None:
+def test_what_is_no_date_is_refused_by_a_call_and_told_by_the_server(
+    visits: Workspace, rows: list[dict[str, Any]]
+) -> None:
     wrong = rows[0] | {"due": "31-31-2024"}
-    before = visits.traffic.prediction_count()
-    answer = TestClient(create_app(visits)).post("/predict", json={"rows": [rows[1], wrong]})
-    assert answer.status_code == 422
-    assert answer.json()["code"] == "schema-changed"
-    assert "'due' holds '31-31-2024'" in answer.json()["detail"]
-    assert visits.traffic.prediction_count() == before
+    answer = TestClient(create_app(visits)).post("/predict", json={"rows": [rows[1], wrong, rows[0] | {"due": None}]})
+    good, told, missing = answer.json()["predictions"]
+    assert "violations" not in good
+    assert told["violations"] == [{"field": "due", "rule": "date"}]
+    assert told["probability"] == missing["probability"]
+    assert visits.traffic.prediction(told["id"]).features["due"] is None
     with tenure.open(visits.folder) as project:
         for ask in (project.champion.predict_one, lambda row: project.champion.table([row])):
             with pytest.raises(tenure.TenureError, match="'due' holds '31-31-2024'"):

@@ -27,7 +27,9 @@ from tenure.model.text import BUCKETS, PARTS_FROM, TopicModel, terms_of
 
 @given(st.datetimes(min_value=datetime.fromisoformat("1600-01-01"), max_value=datetime.fromisoformat("2400-01-01")))
 def test_calendar_parts_are_those_of_the_standard_library(moment: datetime) -> None:
-    found = dict(zip(CALENDAR_PARTS, ColumnPlan([Calendar("at", CALENDAR_PARTS)]).encode_row({"at": moment}), strict=True))
+    found = dict(
+        zip(CALENDAR_PARTS, ColumnPlan([Calendar("at", CALENDAR_PARTS)]).encode_row({"at": moment}), strict=True)
+    )
     season = 2 * np.pi * (moment.timetuple().tm_yday - 1) / 365.25
     assert found["month"] == moment.month
     assert found["day"] == moment.day

@@ -236,6 +236,22 @@ class StateUnreachableError(TemporaryError):
     title = "The state database does not answer"
 
 
+class BacklogError(TemporaryError):
+    """So many predictions wait for the database that new ones are refused rather than dropped."""
+
+    code = "log-full"
+    title = "The prediction log cannot keep up"
+
+    @classmethod
+    def of(cls, most_mb: float) -> Self:
+        """Return the error for a limit in MB."""
+        return cls(
+            f"More than {most_mb:g} MB of predictions wait for the state database.",
+            where="serving.log_backlog_mb",
+            hint="See why the database does not take them; answers go on as soon as it does.",
+        )
+
+
 # ---- who asks (exit 2) ----
 
 

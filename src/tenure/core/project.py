@@ -251,6 +251,9 @@ class ServingSection(Section):
     max_latency_ms: float = Field(5.0, gt=0, description="A model slower than this for one row does not pass.")
     max_rows: int = Field(10_000, gt=0, description="Rows in one request.")
     max_body_mb: float = Field(16.0, gt=0, description="Bytes in one request, in MB.")
+    allow_origins: list[str] = Field(
+        default_factory=list, description="Origins of web pages whose scripts may call, such as https://shop.example."
+    )
     timeout: Duration = Field(
         30.0,
         json_schema_extra={"default": "30s"},

@@ -19,9 +19,11 @@ from tenure.state.artifacts import LocalArtifacts
 from tenure.state.database import Database, open_database
 from tenure.state.ledger import Ledger
 from tenure.state.registry import Registry
+from tenure.state.stamp import Stamp
 from tenure.state.traffic import Traffic
 
 STATE_FOLDER: Final = ".tenure"
+JOURNAL_FOLDER: Final = "journal"
 REPORTS_FOLDER: Final = "reports"
 
 
@@ -39,6 +41,7 @@ class Workspace:
     ledger: Ledger
     registry: Registry
     traffic: Traffic
+    stamp: Stamp
 
     @property
     def project(self) -> Project:
@@ -49,6 +52,11 @@ class Workspace:
     def folder(self) -> Path:
         """Return the project folder."""
         return self.context.folder
+
+    @property
+    def journal_folder(self) -> Path:
+        """Return where serving processes write what they answered."""
+        return self.folder / STATE_FOLDER / JOURNAL_FOLDER
 
     def close(self) -> None:
         """Let go of the state database."""
@@ -127,4 +135,7 @@ def open_workspace(
         seed=project.training.seed,
         actor=actor,
     )
-    return Workspace(context, database, ledger, Registry(database, ledger, utc_now), Traffic(database))
+    stamp = Stamp(state / "office.stamp")
+    registry = Registry(database, ledger, utc_now, moved=stamp.press)
+    traffic = Traffic(database, state / JOURNAL_FOLDER, warn=context.log.note)
+    return Workspace(context, database, ledger, registry, traffic, stamp)

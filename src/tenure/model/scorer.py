@@ -145,7 +145,31 @@ class Scorer:
             SchemaChangedError: a column that the model reads is missing, or a date column holds what is no date.
         """
         self.check_columns(frame.columns)
-        matrix = self.model.plan.encode(self.model.dates.read_table(frame))
+        import polars as pl
+
+        shares = self._shares(self.model.plan.encode(self.model.dates.read_table(frame)))
+        totals = self._by_source(shares)
+        base = "base" if "base" not in totals else "base_score"
+        return pl.DataFrame({**totals, base: shares[:, -1]})
+
+    def explain_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, dict[str, float]]]:
+        """Return the same of rows: for each the base, and how much each source column added.
+
+        A column not in a row is missing.
+
+        Raises:
+            SchemaChangedError: a date column holds what is no date.
+        """
+        plan, read = self.model.plan, self.model.dates.read_row
+        shares = self._shares(np.array([plan.encode_row(read(row)) for row in rows]))
+        totals = self._by_source(shares)
+        each = zip(*(total.tolist() for total in totals.values()), strict=True) if totals else repeat((), len(rows))
+        return [
+            (base, dict(zip(totals, row, strict=True))) for base, row in zip(shares[:, -1].tolist(), each, strict=True)
+        ]
+
+    def _shares(self, matrix: Floats) -> Floats:
+        """Return what each encoded number adds to the raw score of each row, (n, d + 1), the base last."""
         shares = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
         weight = 0.0
         chosen = self._explained_output(matrix)
@@ -155,7 +179,7 @@ class Scorer:
                 shares += part.weight * np.take_along_axis(found, chosen[:, None, None], axis=2)[:, :, 0]
                 weight += part.weight
         shares /= (weight or 1.0) * (self.model.temperature if self.model.task.is_classification else 1.0)
-        return self._by_source(shares)
+        return shares
 
     def _explained_output(self, matrix: Floats) -> Any:
         """Return which output explains each row: the predicted class, or the only one."""
@@ -163,15 +187,12 @@ class Scorer:
             return self.model.predict(matrix).argmax(axis=1)
         return np.zeros(matrix.shape[0], dtype=np.int64)
 
-    def _by_source(self, shares: Floats) -> pl.DataFrame:
-        import polars as pl
-
+    def _by_source(self, shares: Floats) -> dict[str, Floats]:
         sources = self.model.plan.sources
         totals = {source: np.zeros(shares.shape[0]) for source in dict.fromkeys(sources)}
         for at, source in enumerate(sources):
             totals[source] += shares[:, at]
-        base = "base" if "base" not in totals else "base_score"
-        return pl.DataFrame({**totals, base: shares[:, -1]})
+        return totals
 
     def _scored(self, raw: Floats) -> Scored:
         model = self.model

@@ -1,56 +1,107 @@
-"""Hold the model in office, and change it when the registry says so."""
+"""Hold the models that answer, and change them the moment the registry does."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from tenure.core.errors import NoChampionError
-from tenure.core.lifecycle import ModelVersion
+from tenure.core.errors import NoChampionError, TemporaryError
+from tenure.core.lifecycle import Alias, ModelVersion
+from tenure.engine.answering import Holder
 from tenure.engine.outcomes import outcome_model
 from tenure.engine.workspace import Workspace
-from tenure.model.bundle import FittedModel
-from tenure.model.scorer import Scorer
+from tenure.model.fitted import FittedModel
+from tenure.serving.protocols.ask import Signature
 
-_LOOK_EVERY_SECONDS: Final = 0.2
+_KEPT: Final = 4
+LOOK_EVERY_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A version with its loaded model; a request uses one holder from start to end."""
+class Holders:
+    """Who answers: a request uses one of these from start to end. `challenger` may answer some keys, or shadow.
 
-    version: ModelVersion
-    scorer: Scorer
+    `signature` is what protocols need to know of the champion.
+    """
+
+    champion: Holder
+    challenger: Holder | None
+    signature: Signature
 
 
 class Office:
-    """Gives the current holder of the champion's office; looks at the registry at most every 0.2 s."""
+    """Gives the holders of the offices. Moves on this machine are seen at once, by a stamp; others by looking again."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, verbose: bool = True) -> None:
+        """Hold nobody yet; `verbose` lets refusals name what a field should have held."""
         self._workspace = workspace
+        self._verbose = verbose
         self._lock = threading.Lock()
-        self._holder: Holder | None = None
-        self._looked = float("-inf")
-        self._former: dict[int, tuple[str, ...]] = {}
+        self._loaded: OrderedDict[int, Holder] = OrderedDict()
+        self._holders: Holders | None = None
+        self._stamp = b""
 
-    def holder(self) -> Holder:
-        """Return the model in office.
+    def current(self) -> Holders | None:
+        """Return who answers now, or None where `renew` has to find out. Costs nothing."""
+        return self._holders if self._workspace.stamp.look() == self._stamp else None
+
+    @property
+    def label(self) -> str | None:
+        """Return the version that answers, or None while none does."""
+        return None if self._holders is None else self._holders.champion.label
+
+    async def holders(self) -> Holders:
+        """Return who answers now; errors as in `renew`."""
+        held = self.current()
+        return await asyncio.to_thread(self.renew) if held is None else held
+
+    def renew(self, *, look_again: bool = False) -> Holders:
+        """Ask the registry who answers, load who is new, and return them. With `look_again` even if nobody moved here.
+
+        While the state database does not answer, those who answered so far go on.
 
         Raises:
             NoChampionError: no model was promoted yet.
             BundleError: the stored model is damaged.
+            StateUnreachableError: nobody answered so far, and the state does not say who should.
         """
-        now = self._workspace.context.timer()
-        held = self._holder
-        if held is not None and now - self._looked < _LOOK_EVERY_SECONDS:
-            return held
         with self._lock:
-            champion = self._workspace.champion()
-            if self._holder is None or self._holder.version != champion:
-                self._holder = Holder(champion, self._workspace.scorer(champion))
-            self._looked = now
-            return self._holder
+            stamp = self._workspace.stamp.look()
+            if stamp == self._stamp and self._holders is not None and not look_again:
+                return self._holders
+            try:
+                holders = self._asked()
+            except TemporaryError:
+                if self._holders is None:
+                    raise
+                holders = self._holders
+            except NoChampionError:
+                self._holders = None
+                raise
+            self._holders, self._stamp = holders, stamp
+            return holders
+
+    async def watch(self) -> None:
+        """Look at the registry every 0.2 s, for moves by other machines, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            try:
+                await asyncio.to_thread(self.renew, look_again=True)
+            except NoChampionError:
+                continue  # the request that needs one says so
+
+    def former(self, number: int) -> Holder:
+        """Return a version that gave an answer once.
+
+        Raises:
+            RecordMissingError: there is no such version.
+            BundleError: the stored model of an earlier version is damaged.
+        """
+        with self._lock:
+            return self._holder(self._workspace.registry.version(number))
 
     def learnt(self) -> FittedModel:
         """Return the model that outcomes are held against: the one in office, else the newest.
@@ -60,19 +111,30 @@ class Office:
             BundleError: the stored model is damaged.
         """
         try:
-            return self.holder().scorer.model
+            return self.renew().champion.model
         except NoChampionError:
             return outcome_model(self._workspace)
 
-    def classes_of(self, number: int, holder: Holder) -> tuple[str, ...]:
-        """Return the classes of the version that gave an answer; `holder` is the one that answers now.
+    def _asked(self) -> Holders:
+        champion = self._workspace.champion()
+        challenger = self._workspace.registry.holder(Alias.CHALLENGER)
+        held = self._holders
+        if held is not None and held.champion.version == champion:
+            known = None if held.challenger is None else held.challenger.version
+            if known == challenger:
+                return held
+        rival = None if challenger is None or challenger == champion else self._holder(challenger)
+        holder = self._holder(champion)
+        name = self._workspace.project.project.name
+        return Holders(holder, rival, Signature.of(holder.model, name=name, version=holder.label))
 
-        Raises:
-            BundleError: the stored model of an earlier version is damaged.
-        """
-        if number == holder.version.number:
-            return holder.scorer.model.classes
-        if number not in self._former:
-            scorer = self._workspace.scorer(self._workspace.registry.version(number))
-            self._former[number] = scorer.model.classes
-        return self._former[number]
+    def _holder(self, version: ModelVersion) -> Holder:
+        """Return a version with its model; the last four are kept, so that going back takes no time."""
+        found = self._loaded.get(version.number)
+        if found is None:
+            found = Holder(version, self._workspace.scorer(version), self._workspace.project, verbose=self._verbose)
+            self._loaded[version.number] = found
+        self._loaded.move_to_end(version.number)
+        while len(self._loaded) > _KEPT:
+            self._loaded.popitem(last=False)
+        return found

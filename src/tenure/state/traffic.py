@@ -7,13 +7,15 @@ that was known last counts. What is older than the policy goes, in whole months.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import polars as pl
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from tenure.core.data import Column
 from tenure.core.errors import DataError, RecordMissingError
@@ -23,6 +25,7 @@ from tenure.state import export, retention
 from tenure.state.database import Database
 from tenure.state.features import feature
 from tenure.state.intake import LOCK, keep_predictions, keep_shadows
+from tenure.state.journal import Drain
 from tenure.state.outcomes import OutcomeCounts, keep_outcomes, newest_first
 from tenure.state.retention import LoggedMonth, Pruned
 from tenure.state.tables import OUTCOMES, PREDICTIONS, SHADOW_PREDICTIONS
@@ -31,6 +34,8 @@ from tenure.state.times import iso, micros, micros_of
 __all__ = ["LoggedMonth", "OutcomeCounts", "Pruned", "Traffic"]
 
 _BATCH: Final = 500
+_EMPTY: Final = {"probabilities": "[]", "features": "{}", "violations": None}
+_LISTS: Final = frozenset(_EMPTY)
 _MOMENT: Final = pl.Datetime("us", "UTC")
 # In the order of `_joined_query`.
 _FIXED: Final[dict[str, pl.DataType]] = {
@@ -57,11 +62,20 @@ _SHADOW: Final[dict[str, pl.DataType]] = {
 }
 
 
-class Traffic:
-    """Logs predictions and outcomes, and joins them."""
+def _nobody(_: str) -> None:
+    """Tell nobody."""
 
-    def __init__(self, db: Database) -> None:
+
+class Traffic:
+    """Logs predictions and outcomes, and joins them.
+
+    What serving processes of this machine wrote to the journal in `journal` is taken in before anything is read, so
+    that nobody sees less than a client was told. `warn` is told in words of damaged journals.
+    """
+
+    def __init__(self, db: Database, journal: Path | None = None, *, warn: Callable[[str], None] = _nobody) -> None:
         self._db = db
+        self._drain = None if journal is None else Drain(journal, self.take_in, warn)
 
     # ---- what goes in ----
 
@@ -84,6 +98,18 @@ class Traffic:
         with self._db.begin(lock=LOCK) as connection:
             return keep_predictions(connection, rows)
 
+    def take_in(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep rows of a journal: predictions, and what was answered in a shadow, by their names."""
+        for row in rows:
+            for name in _LISTS & row.keys():
+                row[name] = orjson.dumps(row[name]).decode() if row[name] else _EMPTY[name]
+        self.absorb([row for row in rows if "id" in row])
+        self.absorb_shadows([row for row in rows if "prediction_id" in row])
+
+    def catch_up(self) -> int:
+        """Take in what stands in the journal and return how many lines that were."""
+        return 0 if self._drain is None else self._drain.run()
+
     def absorb_shadows(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Keep what a version that is not in office would have said; return how many answers were new.
 
@@ -101,6 +127,7 @@ class Traffic:
         Raises:
             DataError: an id was used before for another row; nothing is kept.
         """
+        self.catch_up()
         known: dict[str, PredictionRecord] = {}
         ids = [prediction.id for prediction in predictions]
         with self._db.begin(lock=LOCK) as connection:
@@ -126,10 +153,17 @@ class Traffic:
         Raises:
             OutcomeError: an outcome has neither id nor key, or `known_at` is not a moment; nothing is kept.
         """
+        self.catch_up()
         with self._db.begin(lock=LOCK) as connection:
             return keep_outcomes(connection, outcomes)
 
     # ---- what comes out ----
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        self.catch_up()
+        with self._db.read() as connection:
+            yield connection
 
     def prediction(self, prediction_id: str) -> PredictionRecord:
         """Return one logged prediction.
@@ -137,7 +171,7 @@ class Traffic:
         Raises:
             RecordMissingError: no prediction has that id.
         """
-        with self._db.read() as connection:
+        with self._read() as connection:
             row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == prediction_id)).one_or_none()
         if row is None:
             raise RecordMissingError(
@@ -150,7 +184,7 @@ class Traffic:
     def outcome_of(self, prediction_id: str) -> OutcomeRecord | None:
         """Return what came true for a prediction, or None while that is not known."""
         query = newest_first(select(OUTCOMES).where(OUTCOMES.c.joined_id == prediction_id)).limit(1)
-        with self._db.read() as connection:
+        with self._read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
@@ -161,37 +195,37 @@ class Traffic:
         query = select(func.count()).select_from(PREDICTIONS)
         if version is not None:
             query = query.where(PREDICTIONS.c.version == version)
-        with self._db.read() as connection:
+        with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def quarantined_count(self) -> int:
         """Return how many logged predictions are set aside, as a field broke its rule."""
         query = select(func.count()).select_from(PREDICTIONS).where(PREDICTIONS.c.quarantined)
-        with self._db.read() as connection:
+        with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def waiting_count(self) -> int:
         """Return how many outcomes wait for their prediction."""
         query = select(func.count()).select_from(OUTCOMES).where(OUTCOMES.c.joined_id.is_(None))
-        with self._db.read() as connection:
+        with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def logged_between(self) -> tuple[str, str] | None:
         """Return when the first and the last of the logged predictions were said, or None where there is none."""
         query = select(func.min(PREDICTIONS.c.at_us), func.max(PREDICTIONS.c.at_us))
-        with self._db.read() as connection:
+        with self._read() as connection:
             first, last = connection.execute(query).one()
         return None if first is None else (iso(first), iso(last))
 
     def months(self) -> list[LoggedMonth]:
         """Return the calendar months (UTC) that hold predictions, oldest first."""
-        with self._db.read() as connection:
+        with self._read() as connection:
             return list(retention.logged_months(connection))
 
     def outcome_count(self) -> int:
         """Return for how many logged predictions the outcome is known."""
         query = select(func.count(func.distinct(OUTCOMES.c.joined_id)))
-        with self._db.read() as connection:
+        with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def joined(
@@ -219,7 +253,7 @@ class Traffic:
             query = query.where(PREDICTIONS.c.version == version)
         if not quarantined:
             query = query.where(~PREDICTIONS.c.quarantined)
-        with self._db.read() as connection:
+        with self._read() as connection:
             rows = connection.execute(query).all()
         return _with_probabilities(_frame(rows, _FIXED))
 
@@ -235,7 +269,7 @@ class Traffic:
         query = query.where(shadow.version == version)
         if not quarantined:
             query = query.where(~PREDICTIONS.c.quarantined)
-        with self._db.read() as connection:
+        with self._read() as connection:
             frame = _frame(connection.execute(query).all(), _FIXED | {f"shadow_{n}": k for n, k in _SHADOW.items()})
         lists = [
             pl.col(name).str.json_decode(pl.List(pl.Float64)) for name in ("probabilities", "shadow_probabilities")
@@ -261,6 +295,7 @@ class Traffic:
             DiskFullError, FolderReadOnlyError: the file cannot be written; one that was there stays.
         """
         bounds = (None if moment is None else micros(moment) for moment in (since, until))
+        self.catch_up()
         return export.export(self._db, out, *bounds)
 
     # ---- what goes ----

@@ -1,0 +1,285 @@
+"""The door: finds the route of a request, checks who asks and how much, and says no in the route's own words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter, time_ns
+from typing import Any, Final, NamedTuple
+
+from tenure.core.errors import TenureError, UnauthorizedError
+from tenure.serving.metrics import Metrics
+from tenure.serving.protocols.refusals import Refusal, refusal_of
+from tenure.serving.security import Guard
+from tenure.state.tokens import TokenRole
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_LOG: Final = logging.getLogger("tenure.serving")
+_RETRY: Final = ((b"retry-after", b"1"),)
+_OTHER: Final = "other"
+
+
+class Reply(NamedTuple):
+    """What goes back."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = b"application/json"
+    headers: Headers = ()
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, its body read whole. `parameters` are the parts of the path that the route leaves open."""
+
+    path: str
+    headers: dict[bytes, bytes]
+    body: bytes
+    parameters: tuple[str, ...]
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header (named in small letters) as text, or None."""
+        found = self.headers.get(name)
+        return None if found is None else found.decode("latin-1")
+
+
+Refuse = Callable[[Refusal, str], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One thing that can be asked. `path` may leave parts open as `{name}`; `need` is None where everybody may ask.
+
+    `refuse` writes a refusal (and the path that was asked) in the words of the route's protocol.
+    """
+
+    method: str
+    path: str
+    need: frozenset[TokenRole] | None
+    answer: Callable[[Request], Awaitable[Reply]]
+    refuse: Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one process takes on: bytes of a body, seconds of a request, requests at once."""
+
+    body: int
+    seconds: float
+    at_once: int
+
+
+class Front:
+    """The ASGI application: routes, limits, roles, errors and metrics of every request.
+
+    `origins` are the web pages' origins that browsers may call from.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        guard: Guard,
+        metrics: Metrics,
+        limits: Limits,
+        label: Callable[[], str],
+        origins: Sequence[str] = (),
+        verbose: bool = True,
+        start: Callable[[], Awaitable[None]],
+        stop: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._exact = {(route.method, route.path): route for route in routes if "{" not in route.path}
+        self._open = [(_pattern(route.path), route) for route in routes if "{" in route.path]
+        self._routes = routes
+        self._guard = guard
+        self._metrics = metrics
+        self._limits = limits
+        self._label = label
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._verbose = verbose
+        self._start, self._stop = start, stop
+        self._busy = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request (or start and stop)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:  # a web socket: nothing here speaks it
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        route, parameters, reply = self._find(scope["method"], scope["path"])
+        self._busy += 1
+        self._metrics.started()
+        try:
+            if reply is None:
+                with suppress(_GoneError):
+                    reply = await self._answered(route, parameters, scope, headers, receive)
+            if reply is not None:
+                await _say(send, reply, self._allowing(headers))
+        finally:
+            self._busy -= 1
+            status = 499 if reply is None else reply.status  # 499: the client went away first
+            self._metrics.finished(route.path, status, self._label(), perf_counter() - started)
+
+    async def _answered(
+        self,
+        route: Route,
+        parameters: tuple[str, ...],
+        scope: dict[str, Any],
+        headers: dict[bytes, bytes],
+        receive: Receive,
+    ) -> Reply:
+        path = scope["path"]
+        try:
+            if route.need is not None:
+                key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
+                self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
+            if self._busy > self._limits.at_once:
+                return _with(route.refuse(_BUSY, path), _RETRY)
+            body: bytes | None = None
+            try:
+                async with asyncio.timeout(self._limits.seconds):
+                    body = await _body(headers, receive, self._limits.body)
+                    return await route.answer(Request(path, headers, body, parameters))
+            except TimeoutError:
+                return route.refuse(_SLOW_CLIENT if body is None else _SLOW, path)
+        except _GoneError:
+            raise
+        except _TooLargeError:
+            detail = f"The body is larger than {self._limits.body / 1e6:g} MB."
+            return _with(route.refuse(Refusal(413, "content-too-large", detail), path), ((b"connection", b"close"),))
+        except TenureError as error:
+            refusal = refusal_of(error, verbose=self._verbose)
+            if refusal.status >= 500:
+                _LOG.error("%s %s: %s", route.method, route.path, error)
+            more = _RETRY if refusal.status == 503 else ()
+            if isinstance(error, UnauthorizedError):
+                more = ((b"www-authenticate", error.challenge.encode()),)
+            return _with(route.refuse(refusal, path), more)
+        except Exception as error:
+            _LOG.exception("%s %s failed", route.method, route.path)
+            return route.refuse(refusal_of(error), path)
+
+    def _find(self, method: str, path: str) -> tuple[Route, tuple[str, ...], Reply | None]:
+        """Return the route and its parameters; or the nearest thing to one, and the refusal."""
+        wanted = "GET" if method == "HEAD" else method
+        route = self._exact.get((wanted, path))
+        if route is not None:
+            return route, (), None
+        for pattern, candidate in self._open:
+            if candidate.method == wanted and (found := pattern.fullmatch(path)):
+                return candidate, found.groups(), None
+        return self._no_route(method, path)
+
+    def _no_route(self, method: str, path: str) -> tuple[Route, tuple[str, ...], Reply | None]:
+        here = [route for (_, known), route in self._exact.items() if known == path]
+        here += [route for pattern, route in self._open if pattern.fullmatch(path)]
+        methods = ", ".join(sorted({route.method for route in here})).encode()
+        if here and method == "OPTIONS":
+            asked: Headers = ((b"allow", methods),)
+            return here[0], (), Reply(b"", 204, headers=(*asked, *_PREFLIGHT))
+        if here:
+            detail = f"{method[:20]} is not what this route takes."
+            return (
+                here[0],
+                (),
+                _with(here[0].refuse(Refusal(405, "method-not-allowed", detail), path), ((b"allow", methods),)),
+            )
+        like = next((route for route in self._routes if path.startswith(_head(route.path))), self._routes[0])
+        reply = like.refuse(Refusal(404, "not-found", "There is nothing here.", "GET /docs lists the routes."), path)
+        nowhere = Route(method, _OTHER, None, like.answer, like.refuse)
+        return nowhere, (), reply
+
+    def _allowing(self, headers: dict[bytes, bytes]) -> Headers:
+        origin = headers.get(b"origin")
+        if origin is None or origin not in self._origins:
+            return ()
+        return ((b"access-control-allow-origin", origin), (b"vary", b"origin"), *_EXPOSED)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+_BUSY: Final = Refusal(
+    503, "busy", "So many requests are being answered that no more fit in.", "Try again in a second."
+)
+_SLOW: Final = Refusal(503, "too-slow", "The answer took too long.", "Send fewer rows at a time, or try again.")
+_SLOW_CLIENT: Final = Refusal(408, "request-timeout", "The body did not come in time.", "Send it in one go.")
+_PREFLIGHT: Final[Headers] = (
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, idempotency-key, x-api-key"),
+    (b"access-control-max-age", b"600"),
+)
+_EXPOSED: Final[Headers] = ((b"access-control-expose-headers", b"x-prediction-id, retry-after"),)
+
+
+class _GoneError(Exception):
+    """The client went away before its request was whole."""
+
+
+class _TooLargeError(Exception):
+    """The body is larger than the limit."""
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > most:
+        raise _TooLargeError
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise _TooLargeError
+        if not message.get("more_body", False):
+            return b"".join([*parts, part]) if parts else part
+        parts.append(part)
+
+
+async def _say(send: Send, reply: Reply, more: Headers) -> None:
+    head = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        *reply.headers,
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": head})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _with(reply: Reply, headers: Headers) -> Reply:
+    return reply._replace(headers=(*reply.headers, *headers))
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join("([^/]+)" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", path))
+    )
+
+
+def _head(path: str) -> str:
+    return "/" + path.split("/")[1] + "/"

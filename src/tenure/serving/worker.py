@@ -1,0 +1,162 @@
+"""One serving process: answers requests on a socket that it got from its parent, until the parent says so or is gone.
+
+    python -m tenure.serving.worker '{"folder": ..., "socket": 3, "parent": 4, "status": 5, ...}'
+
+It writes one JSON line to `status` when it answers, or what keeps it from answering.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tenure.core.errors import TenureError
+from tenure.engine.workspace import open_workspace
+from tenure.serving.app import create_app
+from tenure.serving.security import environment_token
+
+_SWEEP_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker is told; `socket`, `parent` and `status` are file descriptors that it inherits."""
+
+    folder: str
+    host: str
+    socket: int
+    parent: int
+    status: int
+    workers: int
+    metrics: str
+    slot: str
+
+    def to_json(self) -> str:
+        """Return the orders as one argument."""
+        return json.dumps(asdict(self))
+
+
+def work(orders: Orders) -> int:
+    """Serve until told to stop; return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to handle
+    try:
+        with open_workspace(Path(orders.folder), actor="server") as workspace:
+            app = create_app(
+                workspace,
+                host=orders.host,
+                workers=orders.workers,
+                metrics_folder=Path(orders.metrics),
+                slot=orders.slot,
+                token=environment_token(),
+            )
+            limit = workspace.project.serving.timeout
+            config = uvicorn.Config(
+                app,
+                http=_protocol(limit),
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=max(int(limit), 1),
+            )
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(_Server(config, orders).serve_until_told())
+    except TenureError as error:
+        _tell(orders.status, {"error": error.as_dict()})
+        return error.exit_code
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """A server that stops when its parent ends, however that ended."""
+
+    def __init__(self, config: uvicorn.Config, orders: Orders) -> None:
+        super().__init__(config)
+        self._orders = orders
+
+    async def serve_until_told(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._orders.parent, self._parent_is_gone)
+        bound = socket.socket(fileno=self._orders.socket)
+        sweeping = loop.create_task(self._sweep())
+        try:
+            await self.serve(sockets=[bound])
+        finally:
+            sweeping.cancel()
+            loop.remove_reader(self._orders.parent)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            _tell(self._orders.status, {"ready": os.getpid()})
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = signal.signal(signal.SIGTERM, self.handle_exit)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _parent_is_gone(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._orders.parent)
+        self.should_exit = True
+
+    async def _sweep(self) -> None:
+        """Cut connections whose request does not come to its end."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, _PatientProtocol):
+                    connection.cut_if_late(now)
+
+
+class _PatientProtocol(HttpToolsProtocol):
+    """HTTP that remembers since when it waits for the rest of a request's head."""
+
+    patience: float
+    _since: float | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._since = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        self._since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._since = None  # from here on the application looks at the clock
+        super().on_headers_complete()
+
+    def cut_if_late(self, now: float) -> None:
+        """Close the connection where the head of a request has been coming for too long."""
+        if self._since is not None and now - self._since > self.patience:
+            self._since = None
+            self.transport.close()
+
+
+def _protocol(patience: float) -> type[HttpToolsProtocol]:
+    return type("PatientProtocol", (_PatientProtocol,), {"patience": patience})
+
+
+def _tell(status: int, said: dict[str, Any]) -> None:
+    os.write(status, json.dumps(said).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(work(Orders(**json.loads(sys.argv[1]))))
