@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tenure.core.contract import ColumnRule
 from tenure.core.data import Kind
-from tenure.model.bundle import FittedModel
+from tenure.model.fitted import FittedModel
+from tenure.serving.protocols.ask import LONGEST_ID, MOST_REASONS, Cell, Reason, Violation
 
-Cell = str | int | float | bool | None
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_LEVELS: Final = 30
 _TYPES: Final = {
     Kind.NUMERIC: "number",
     Kind.BOOLEAN: "boolean",
@@ -21,11 +24,17 @@ _TYPES: Final = {
 
 
 class PredictRequest(BaseModel):
-    """Rows to answer, each with the columns that `/schema` names; ids are optional and must be new."""
+    """Rows to answer, each with the columns that `/schema` names.
+
+    `ids` are one for each row: an id that was answered before gets that answer again. `reasons` is how many columns to
+    name that moved the answer most, `action` whether to say what to do by the project's values.
+    """
 
     model_config = ConfigDict(extra="forbid")
     rows: list[dict[str, Cell]] = Field(min_length=1)
-    ids: list[str] | None = None
+    ids: list[Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]] | None = None
+    reasons: int = Field(0, ge=0, le=MOST_REASONS)
+    action: bool = False
 
 
 class Answer(BaseModel):
@@ -40,6 +49,9 @@ class Answer(BaseModel):
     probabilities: dict[str, float] | None = None
     interval: tuple[float, float] | None = None
     version: str
+    action: str | None = None
+    reasons: list[Reason] | None = None
+    violations: list[Violation] | None = None
 
 
 class PredictResponse(BaseModel):
@@ -50,6 +62,31 @@ class PredictResponse(BaseModel):
 
     version: str
     predictions: list[Answer]
+
+
+class ExplainRequest(BaseModel):
+    """Rows to explain."""
+
+    model_config = ConfigDict(extra="forbid")
+    rows: list[dict[str, Cell]] = Field(min_length=1)
+
+
+class Explanation(BaseModel):
+    """What each column adds to the raw score, which is `base` and all contributions together.
+
+    `explains` is the class whose score it is; without it the score is the value.
+    """
+
+    base: float
+    explains: str | None = None
+    contributions: list[Reason]
+
+
+class ExplainResponse(BaseModel):
+    """The explanations in the order of the rows, and the version in office."""
+
+    version: str
+    explanations: list[Explanation]
 
 
 class OutcomeItem(BaseModel):
@@ -84,23 +121,53 @@ class HealthResponse(BaseModel):
     status: str
     project: str
     version: str
-    predictions: int
+    predictions: int | None = None
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457): what happened, where, and what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    hint: str | None = None
+    where: str | None = None
+    errors: list[dict[str, Any]] | None = None
 
 
 def row_schema(model: FittedModel) -> dict[str, Any]:
-    """Return the JSON schema of one row that the model answers, from its contract."""
-    names = [column.name for column in model.schema.features]
-    extra = [name for name in (model.key, model.time) if name is not None and name not in names]
-    rules = {rule.name: rule for rule in model.contract.columns}
+    """Return the JSON schema of one row that the model answers, from its contract.
+
+    A text that is not among the examples is answered too, so they are no enumeration.
+    """
+    rules = _rules(model)
     return {
         "type": "object",
         "title": "Row",
-        "properties": {
-            name: _column_schema(rules[name], model.schema[name].format) for name in [*extra, *names] if name in rules
-        },
-        "required": names,
+        "properties": {name: _column_schema(rule, _format(model, name)) for name, rule in rules.items()},
+        "required": [column.name for column in model.schema.features],
         "additionalProperties": True,
     }
+
+
+def row_example(model: FittedModel) -> dict[str, Cell]:
+    """Return a row that the model answers: medians, the first levels, the latest date."""
+    return {name: _example(rule, _format(model, name)) for name, rule in _rules(model).items()}
+
+
+def _rules(model: FittedModel) -> dict[str, ColumnRule]:
+    """Return what the contract says of key, time and features."""
+    names = [column.name for column in model.schema.features]
+    extra = [name for name in (model.key, model.time) if name is not None and name not in names]
+    rules = {rule.name: rule for rule in model.contract.columns}
+    return {name: rules[name] for name in [*extra, *names] if name in rules}
+
+
+def _format(model: FittedModel, name: str) -> str:
+    return model.schema[name].format
 
 
 def _column_schema(rule: ColumnRule, date_format: str) -> dict[str, Any]:
@@ -108,9 +175,22 @@ def _column_schema(rule: ColumnRule, date_format: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": [kind, "null"]}
     if rule.kind is Kind.DATETIME:
         schema |= {"description": f"ISO 8601 or {date_format}"} if date_format else {"format": "date-time"}
-    if rule.levels is not None and rule.kind is Kind.CATEGORICAL:
-        schema["description"] = "Seen so far: " + ", ".join(rule.levels[:30])
-        schema["examples"] = [rule.levels[0]]
-    elif rule.q50 is not None:
-        schema["examples"] = [int(rule.q50) if kind == "integer" else rule.q50]
+    if rule.levels and rule.kind is Kind.CATEGORICAL:
+        schema["description"] = "Seen so far: " + ", ".join(rule.levels[:_MOST_LEVELS])
+        schema["examples"] = list(rule.levels[:_MOST_LEVELS])
+    elif (example := _example(rule, date_format)) is not None:
+        schema["examples"] = [example]
     return schema
+
+
+def _example(rule: ColumnRule, date_format: str) -> Cell:
+    if rule.kind is Kind.NUMERIC:
+        return int(rule.q50) if rule.integer and rule.q50 is not None else rule.q50
+    if rule.kind is Kind.BOOLEAN:
+        return True
+    if rule.kind is Kind.DATETIME:
+        moment = _EPOCH + timedelta(seconds=round(rule.high or 0))
+        return moment.strftime(date_format) if date_format else moment.isoformat().replace("+00:00", "Z")
+    if rule.levels:
+        return rule.levels[0]
+    return "A-1001" if rule.kind is Kind.CATEGORICAL else "some words"

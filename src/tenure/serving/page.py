@@ -47,15 +47,26 @@ def docs_page(document: dict[str, Any]) -> str:
 
 def _route_part(document: dict[str, Any], method: str, path: str, route: dict[str, Any]) -> str:
     parts = [f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(route.get('description', ''))}</p>"]
+    for parameter in route.get("parameters", ()):
+        if parameter["in"] == "header":
+            says = escape(parameter.get("description", ""))
+            parts.append(f"<p>Header <code>{escape(parameter['name'])}</code>: {says}</p>")
     for label, content in (
         ("Takes", route.get("requestBody", {}).get("content")),
         ("Answers", route["responses"].get("200", {}).get("content")),
     ):
-        schema = _resolved(document, (content or {}).get("application/json", {}).get("schema"))
-        if schema:
-            text = escape(json.dumps(schema, indent=2, ensure_ascii=False))
-            parts.append(f"<details><summary>{label}</summary><pre>{text}</pre></details>")
+        for media_type, media in (content or {}).items():
+            named = label if media_type == "application/json" else f"{label} {media_type}"
+            parts.append(_folded(f"{named}, for example", media.get("example")))
+            parts.append(_folded(named, _resolved(document, media.get("schema"))))
     return "".join(parts)
+
+
+def _folded(label: str, data: Any) -> str:
+    if not data:
+        return ""
+    text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
+    return f"<details><summary>{escape(label)}</summary><pre>{escape(text)}</pre></details>"
 
 
 def _resolved(document: dict[str, Any], schema: Any) -> Any:
