@@ -6,15 +6,17 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 
 from tenure.core.data import Kind
 from tenure.core.errors import did_you_mean
 from tenure.core.modelling import Task
-from tenure.model.fitted import FittedModel
 from tenure.serving.protocols.refusals import MOST_ERRORS, MalformedError, MediaTypeError, RequestError
+
+if TYPE_CHECKING:
+    from tenure.model.fitted import FittedModel
 
 MOST_REASONS: Final = 20
 LONGEST_ID: Final = 256
