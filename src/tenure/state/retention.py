@@ -134,7 +134,7 @@ def _drop(db: Database, month: Month) -> tuple[int, int]:
         outcomes, shadows = _delete_belonging(connection, ids)
     with db.begin(lock=LOCK) as connection:
         late = _delete_belonging(connection, ids)
-        connection.execute(text(f"DROP TABLE {partition_of(month)}"))
+        connection.execute(text(f"DROP TABLE IF EXISTS {partition_of(month)}"))
     return outcomes + late[0], shadows + late[1]
 
 
