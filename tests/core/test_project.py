@@ -105,6 +105,16 @@ def test_missing_key_says_where_to_add_it() -> None:
         "[value]\ntrue_positive = 10.0\nfalse_positive = 5.0",
         "[promotion]\nmin_gain = -0.1",
         "[serving]\nport = 70000",
+        "[serving]\nworkers = 0",
+        "[serving]\ntimeout = '0s'",
+        "[serving]\nmax_concurrency = 0",
+        "[serving]\nbad_fields = 'drop'",
+        "[serving]\nlog = 'never'",
+        "[serving]\nlog_backlog_mb = 0",
+        "[serving]\nshadow = 1.5",
+        "[serving]\nshadow_cpu = 0",
+        "[serving]\ncanary = -0.1",
+        "[serving]\nreasons = 21",
         "[quality]\nmax_quarantine_share = 1.5",
     ],
 )
@@ -119,6 +129,12 @@ def test_outcome_delay_is_a_finite_time_forward(delay: str) -> None:
     assert "data.outcome_delay" in str(refused(f"{MINIMAL}outcome_delay = {delay}").where)
 
 
+def test_a_policy_for_bad_fields_says_nothing_about_learning() -> None:
+    data = parse_project(f"{MINIMAL}[data.columns.age]\nbad = 'quarantine'").data
+    assert data.columns["age"].bad == "quarantine"
+    assert data.described == {}
+
+
 # ---- values and identity ----
 
 
@@ -131,10 +147,28 @@ def test_break_even_is_where_acting_starts_to_pay() -> None:
 
 
 def test_digest_follows_the_named_sections_only() -> None:
-    before, after = parse_project(MINIMAL), parse_project(f"{MINIMAL}[serving]\nport = 9000")
+    before, after = parse_project(MINIMAL), parse_project(f"{MINIMAL}[serving]\nmax_latency_ms = 9.0")
     assert before.digest("data", "training") == after.digest("data", "training")
     assert before.digest("serving") != after.digest("serving")
     assert before.digest() != after.digest()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "[serving]\nport = 9000\nworkers = 4\ntimeout = '5s'\nbad_fields = 'strict'\nshadow = 0.1\ncanary = 0.1",
+        "[data.columns.age]\nbad = 'strict'",
+    ],
+)
+def test_how_requests_are_answered_trains_nothing_again(more: str) -> None:
+    assert parse_project(MINIMAL + more).digest() == parse_project(MINIMAL).digest()
+
+
+def test_a_policy_beside_a_kind_leaves_the_kind_in_the_digest() -> None:
+    said = parse_project(f"{MINIMAL}[data.columns.age]\nkind = 'numeric'")
+    both = parse_project(f"{MINIMAL}[data.columns.age]\nkind = 'numeric'\nbad = 'strict'")
+    assert said.digest() == both.digest() != parse_project(MINIMAL).digest()
+    assert set(both.data.described) == {"age"}
 
 
 def test_digest_does_not_know_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:

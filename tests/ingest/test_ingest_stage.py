@@ -169,3 +169,10 @@ def test_real_table_is_the_same_through_csv(name: str, real_data: Callable[[str]
         column for column in table.columns if not read[column].cast(pl.String).equals(table[column].cast(pl.String))
     ]
     assert changed == []
+
+
+def test_a_policy_for_bad_fields_leaves_roles_to_be_guessed(make_context: Make, churn_csv: pl.DataFrame) -> None:
+    plain = ingest(make_context(wish()))
+    with_policy = ingest(make_context(wish(more='[data.columns.customer]\nbad = "strict"\n')))
+    assert plain.schema["customer"].role is Role.IGNORED  # an identifier, as long as nobody describes it
+    assert with_policy == plain

@@ -359,7 +359,7 @@ def _judge_date(low: float | None, high: float | None, date_format: str, value: 
     except (ValueError, OverflowError):  # half of a surrogate pair; a zone that leads out of the calendar
         return FieldRule.DATE
     if moment == NO_MOMENT:
-        return FieldRule.MISSING if _is_nothing(value) else FieldRule.DATE
+        return FieldRule.MISSING if _is_nothing(value) and not isinstance(value, Decimal) else FieldRule.DATE
     if not _FIRST <= moment <= _LAST:
         return FieldRule.DATE
     seconds = moment / 1e6
