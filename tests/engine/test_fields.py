@@ -205,6 +205,16 @@ def test_a_category_that_came_as_a_number_is_of_another_type() -> None:
     assert guard.check({"code": "1"}) == []
 
 
+def test_a_date_beyond_narrower_limits_is_out_of_range_however_plain() -> None:
+    low = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+    schema = Schema((Column("day", "Date", Kind.DATETIME),))
+    guard = FieldGuard(
+        schema, Contract((ColumnRule("day", Kind.DATETIME, Role.FEATURE, "Date", True, 0.0, 0.1, low=low),), 100)
+    )
+    assert [found.rule for found in guard.check({"day": "2019-12-31"})] == [FieldRule.RANGE]
+    assert guard.check({"day": "2020-01-01"}) == []
+
+
 def test_columns_that_a_row_lacks_or_that_no_model_reads_are_none_of_its_business() -> None:
     assert COERCE.check({}) == []
     assert COERCE.check({**GOOD, "left": 7, "other": [1]}) == []

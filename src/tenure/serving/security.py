@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import logging
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,18 +17,16 @@ from tenure.state.tokens import ApiToken, TokenRole
 TOKEN_VARIABLE: Final = "TENURE_TOKEN"
 """The environment variable that holds one token of role admin."""
 REFRESH_SECONDS: Final = 3.0
+"""How often a server reads the tokens again: so long a revoked one may go on working."""
 PREDICT: Final = frozenset({TokenRole.PREDICT})
 OUTCOMES: Final = frozenset({TokenRole.OUTCOMES})
 READ: Final = frozenset({TokenRole.READ})
 DESCRIBE: Final = frozenset({TokenRole.PREDICT, TokenRole.READ})
 """For what tells how to ask: callers with a token for predictions need it too."""
-ADMIN: Final = frozenset({TokenRole.ADMIN})
+_LOG: Final = logging.getLogger("tenure.serving")
 _REALM: Final = 'Bearer realm="tenure"'
 _LONGEST: Final = 1024
 _ALL: Final = frozenset(TokenRole)
-_OPEN: Final = ("/health", "/ping")
-_PREDICTS: Final = ("/predict", "/explain", "/invocations")
-_DESCRIBES: Final = ("/schema", "/version", "/v2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +66,11 @@ class Guard:
         self, load: Callable[[], Sequence[ApiToken]], *, admin: str | None = None, open_without_tokens: bool = False
     ) -> None:
         self._load = load
-        self._admin = None if admin is None else _Known(_digest(admin.encode()), ENVIRONMENT, None, revoked=False)
+        self._admin = None if not admin else _Known(_digest(admin.encode()), ENVIRONMENT, None, revoked=False)
         self._open_without_tokens = open_without_tokens
         self._known: dict[bytes, _Known] | None = None
+        self._is_stale = False
         self.refresh()
-
-    def has_live_token(self, now_us: int) -> bool:
-        """Say whether there is a token that opens the door."""
-        return any(known.opens(now_us) for known in (self._known or {}).values()) or self._admin is not None
 
     @property
     def is_open(self) -> bool:
@@ -83,21 +78,19 @@ class Guard:
         return self._open_without_tokens and self._known is not None and not self._known
 
     def refresh(self) -> bool:
-        """Read the tokens again; say whether that went through."""
+        """Read the tokens again, every `REFRESH_SECONDS` in a thread; say whether that went through."""
         try:
-            tokens = self._load()
-        except (TenureError, OSError):
+            known = {bytes.fromhex(token.hash): _known(token) for token in self._load()}
+        except Exception as error:  # whatever stops this reading must not stop the next, which may hold a revocation
+            if not self._is_stale:
+                _LOG.warning("The tokens could not be read (%s); those known last go on working.", _why(error))
+            self._is_stale = True
             return False
-        known = {bytes.fromhex(token.hash): _known(token) for token in tokens}
+        self._is_stale = False
         if self._admin is not None:
             known[self._admin.digest] = self._admin
         self._known = known
         return True
-
-    def keep_fresh(self, stop: threading.Event, seconds: float = REFRESH_SECONDS) -> None:
-        """Read the tokens again every few seconds until `stop` is set; for a thread of its own."""
-        while not stop.wait(seconds):
-            self.refresh()
 
     def check(
         self, authorization: bytes | None, need: frozenset[TokenRole], now_us: int, *, api_key: bytes | None = None
@@ -112,7 +105,7 @@ class Guard:
             StateUnreachableError: no token could be read since the server started.
         """
         known = self._known
-        if self.is_open:
+        if not known and known is not None and self._open_without_tokens:
             return ANYONE
         secret = api_key
         if authorization is not None and authorization[:7].lower() == b"bearer ":
@@ -137,16 +130,6 @@ class Guard:
             )
         return found.caller
 
-    def check_headers(self, headers: Iterable[tuple[bytes, bytes]], need: frozenset[TokenRole], now_us: int) -> Caller:
-        """Do the same with the headers of an ASGI scope (names in lower case); the first of each name counts."""
-        authorization = api_key = None
-        for name, value in headers:
-            if name == b"authorization" and authorization is None:
-                authorization = value
-            elif name == b"x-api-key" and api_key is None:
-                api_key = value
-        return self.check(authorization, need, now_us, api_key=api_key)
-
     def _among(self, known: dict[bytes, _Known] | None, digest: bytes) -> _Known | None:
         if known is not None:
             return known.get(digest)
@@ -160,25 +143,6 @@ class Guard:
 def environment_token() -> str | None:
     """Return the token of the environment, None where there is none."""
     return os.environ.get(TOKEN_VARIABLE, "").strip() or None
-
-
-def needed(method: str, path: str) -> frozenset[TokenRole] | None:
-    """Return the roles of which a caller needs one; None where nobody needs a token (health).
-
-    `admin` has every role. What is not known here needs it, so that a new route is shut until someone opens it.
-    """
-    if path in _OPEN or path.startswith("/v2/health/"):
-        return None
-    if method == "POST":
-        if path in _PREDICTS or (path.startswith("/v2/models/") and path.endswith("/infer")):
-            return PREDICT
-        return OUTCOMES if path == "/outcomes" else ADMIN
-    if method in ("GET", "HEAD"):
-        if path in _DESCRIBES or path.startswith("/v2/models"):
-            return DESCRIBE
-        if path in ("/metrics", "/docs", "/openapi.json"):
-            return READ
-    return ADMIN
 
 
 def may_bind(host: str, *, has_token: bool) -> None:
@@ -213,6 +177,11 @@ def _digest(secret: bytes) -> bytes:
 def _known(token: ApiToken) -> _Known:
     caller = Caller(token.name, _ALL if TokenRole.ADMIN in token.roles else frozenset(token.roles))
     return _Known(bytes.fromhex(token.hash), caller, token.expires_us, token.revoked_us is not None)
+
+
+def _why(error: Exception) -> str:
+    """Return a fault in words that hold no secret: a driver's own may."""
+    return error.message if isinstance(error, TenureError) else type(error).__name__
 
 
 def _invalid(message: str) -> UnauthorizedError:
