@@ -6,28 +6,11 @@ import json
 from html import escape
 from typing import Any, Final
 
-from fastapi import FastAPI
-
-from tenure.serving.forms import row_schema
-from tenure.serving.office import Office
-
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "h2{font-size:1.1rem;margin-top:2rem}code,pre{font-family:ui-monospace,monospace;font-size:.9rem}"
     "pre{background:#f4f4f4;padding:.75rem;overflow-x:auto}"
 )
-
-
-def described(app: FastAPI, office: Office) -> dict[str, Any]:
-    """Return the OpenAPI document of the application, with the row schema of the model in office.
-
-    Raises:
-        NoChampionError: no model was promoted yet.
-    """
-    document = app.openapi()
-    rows = document["components"]["schemas"]["PredictRequest"]["properties"]["rows"]
-    rows["items"] = row_schema(office.holder().scorer.model)
-    return document
 
 
 def docs_page(document: dict[str, Any]) -> str:
