@@ -103,10 +103,10 @@ def test_nan_is_a_missing_cell_and_infinity_is_refused(signature: Signature) -> 
     ]
     for datatype in ("FP16", "FP32", "FP64"):
         blob = memoryview(np.array([np.nan, 1.5], dtype=DTYPES[datatype]).tobytes())
-        assert cells_of_bytes(blob, datatype, [2], where="") == [None, 1.5]
+        assert cells_of_bytes(blob, datatype, [2]) == [None, 1.5]
         blob = memoryview(np.array([np.inf, 1.5], dtype=DTYPES[datatype]).tobytes())
         with pytest.raises(RequestError, match="infinite"):
-            cells_of_bytes(blob, datatype, [2], where="")
+            cells_of_bytes(blob, datatype, [2])
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_binary_answers_hold_the_same_as_json(signature: Signature, said: list[S
     for output, same in zip(head["outputs"], plain["outputs"], strict=True):
         blob = memoryview(body)[at : at + output["parameters"]["binary_data_size"]]
         at += len(blob)
-        cells = cells_of_bytes(blob, output["datatype"], output["shape"], where="")
+        cells = cells_of_bytes(blob, output["datatype"], output["shape"])
         assert (output["name"], output["shape"], output["datatype"]) == (same["name"], same["shape"], same["datatype"])
         assert cells == ["" if cell is None else cell for cell in same["data"]]
     assert at == len(body)

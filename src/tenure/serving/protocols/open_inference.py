@@ -99,9 +99,10 @@ class _Blobs:
     def left(self) -> int:
         return len(self._view) - self._at
 
-    def take(self, size: Any, where: str) -> memoryview:
+    def take(self, size: Any) -> memoryview:
         if type(size) is not int or not 0 <= size <= self.left:
             hint = f"Say in {LENGTH_HEADER} where the JSON ends, and send so many bytes after it."
+            where = "parameters.binary_data_size"
             raise RequestError("binary_data_size is no length within the body.", where=where, hint=hint)
         self._at += size
         return self._view[self._at - size : self._at]
@@ -118,12 +119,12 @@ def _parted(body: bytes, json_length: str | None) -> tuple[dict[str, Any], _Blob
     return loaded(view[:length], nan=True), _Blobs(view[length:])
 
 
-def _object(holder: dict[str, Any], key: str, within: str = "") -> dict[str, Any]:
+def _object(holder: dict[str, Any], key: str, where: str | None = None) -> dict[str, Any]:
     found = holder.get(key)
     if found is None:
         return {}
     if type(found) is not dict:
-        raise RequestError(f"{key} is no object.", where=within + key, hint="Send an object, or leave it out.")
+        raise RequestError(f"{key} is no object.", where=where or key, hint="Send an object, or leave it out.")
     return found
 
 
@@ -133,44 +134,45 @@ def _rows(tensors: Any, blobs: _Blobs, signature: Signature, most: int) -> list[
     columns: dict[str, list[Any]] = {}
     height = width = 0
     for at, tensor in enumerate(tensors):
-        where = f"inputs.{at}"
-        name, shape, cells = _tensor(tensor, blobs, where, most)
-        if name in columns:
-            raise RequestError(f"Two inputs are named {shown(name)}.", where=where, hint="Name each column once.")
-        if columns and shape[0] != height:
-            raise RequestError("The inputs have different numbers of rows.", where=where, hint="Check the shapes.")
-        height, width = shape[0], shape[1] if len(shape) == 2 else 1
-        if width != 1 and len(tensors) > 1:
-            hint = "Send columns of shape [n] or [n, 1], or all of them as the only input."
-            raise RequestError("One of several inputs is no column.", where=where, hint=hint)
+        try:
+            name, shape, cells = _tensor(tensor, blobs)
+            if name in columns:
+                raise RequestError(f"Two inputs are named {shown(name)}.", hint="Name each column once.")
+            if columns and shape[0] != height:
+                raise RequestError("The inputs have different numbers of rows.", hint="Check the shapes.")
+            height, width = shape[0], shape[1] if len(shape) == 2 else 1
+            if width != 1 and len(tensors) > 1:
+                hint = "Send columns of shape [n] or [n, 1], or all of them as the only input."
+                raise RequestError("One of several inputs is no column.", hint=hint)
+        except RequestError as error:
+            raise error.within(f"inputs.{at}") from None
         columns[name] = cells
+    check_count(height, most, "inputs")
     if len(columns) == 1 and (width != 1 or (len(signature.columns) == 1 and name not in signature.kinds)):
         table = [cells[at : at + width] for at in range(0, len(cells), width)]
         return rows_in_order(table, signature.columns, where="inputs.0")
     return rows_of_columns(columns)
 
 
-def _tensor(tensor: Any, blobs: _Blobs, where: str, most: int) -> tuple[str, list[int], list[Any]]:
+def _tensor(tensor: Any, blobs: _Blobs) -> tuple[str, list[int], list[Any]]:
     """Return name, shape and cells of an input."""
     if type(tensor) is not dict or type(tensor.get("name")) is not str:
-        raise RequestError("An input is no object with a name.", where=where, hint="Send name, shape, datatype, data.")
+        raise RequestError("An input is no object with a name.", hint="Send name, shape, datatype, data.")
     shape, datatype = tensor.get("shape"), tensor.get("datatype")
-    if type(shape) is not list or len(shape) not in (1, 2) or not all(type(n) is int and n > 0 for n in shape):
-        raise RequestError("The shape of an input is not [n] or [n, k].", where=f"{where}.shape", hint="Send [n, 1].")
+    if type(shape) is not list or len(shape) not in (1, 2) or {*map(type, shape)} != {int} or min(shape) < 1:
+        raise RequestError("The shape of an input is not [n] or [n, k].", where="shape", hint="Send [n, 1].")
     if datatype not in DATATYPES:
         hint = f"Send one of: {', '.join(DATATYPES)}."
-        raise RequestError("The data type of an input is not known.", where=f"{where}.datatype", hint=hint)
-    check_count(shape[0], most, where)
-    parameters = _object(tensor, "parameters", f"{where}.")
+        raise RequestError("The data type of an input is not known.", where="datatype", hint=hint)
+    parameters = _object(tensor, "parameters")
     if "shared_memory_region" in parameters:
-        raise RequestError("Shared memory is not read.", where=where, hint="Send the data in the body.")
+        raise RequestError("Shared memory is not read.", where="parameters", hint="Send the data in the body.")
     if "binary_data_size" not in parameters:
-        cells = cells_of_data(tensor.get("data"), datatype, shape, where=f"{where}.data")
+        cells = cells_of_data(tensor.get("data"), datatype, shape)
     elif "data" in tensor:
-        raise RequestError("An input has both data and bytes.", where=where, hint="Send one of them.")
+        raise RequestError("An input has both data and bytes.", where="data", hint="Send one of them.")
     else:
-        blob = blobs.take(parameters["binary_data_size"], f"{where}.parameters.binary_data_size")
-        cells = cells_of_bytes(blob, datatype, shape, where=where)
+        cells = cells_of_bytes(blobs.take(parameters["binary_data_size"]), datatype, shape)
     return tensor["name"], shape, cells
 
 
@@ -207,7 +209,7 @@ def _outputs(chosen: Any, signature: Signature, *, binary: bool) -> tuple[tuple[
         if type(name) is not str or name not in there:
             hint = did_you_mean(str(name)[:60], there)
             raise RequestError("There is no such output.", where=where, hint=hint)
-        parameters = _object(output, "parameters", f"{where}.")
+        parameters = _object(output, "parameters", f"{where}.parameters")
         if "classification" in parameters or "shared_memory_region" in parameters:
             hint = "Ask for predict_proba in the body."
             raise RequestError("Class lists and shared memory are not written.", where=where, hint=hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from tenure.core.errors import (
     ConfigError,
@@ -44,6 +44,11 @@ class RequestError(DataError):
         super().__init__(message, hint=hint, where=where)
         self.errors = list(errors[:MOST_ERRORS])
         self.tells_model = tells_model
+
+    def within(self, place: str) -> Self:
+        """Return the error with its place inside `place`."""
+        self.where = place if self.where is None else f"{place}.{self.where}"
+        return self
 
 
 class MalformedError(RequestError):

@@ -54,7 +54,7 @@ _TEXTS: Final = frozenset({str, _NONE})
 DATATYPES: Final = (*_FORMS, "BYTES")
 
 
-def cells_of_data(data: Any, datatype: str, shape: Sequence[int], *, where: str) -> list[Any]:
+def cells_of_data(data: Any, datatype: str, shape: Sequence[int]) -> list[Any]:
     """Return the cells that JSON says for a tensor, flat or nested, in row-major order; null is a missing cell.
 
     Raises:
@@ -62,23 +62,23 @@ def cells_of_data(data: Any, datatype: str, shape: Sequence[int], *, where: str)
     """
     if type(data) is list and len(shape) == 2 and data and type(data[0]) is list:
         if len(data) != shape[0] or not all(type(row) is list and len(row) == shape[1] for row in data):
-            raise _unfilled(where)
+            raise _unfilled()
         data = [cell for row in data for cell in row]
     if type(data) is not list or len(data) != math.prod(shape):
-        raise _unfilled(where)
+        raise _unfilled()
     form = _FORMS.get(datatype)
     if not (_TEXTS if form is None else form.types).issuperset(map(type, data)):
         raise RequestError(
             f"The data of an input are not all of its type {datatype}.",
-            where=where,
+            where="data",
             hint="Send null for missing cells.",
         )
     if form is not None and form.high < math.inf and not all(c is None or form.low <= c <= form.high for c in data):
-        raise RequestError(f"A number lies beyond {datatype}.", where=where, hint="Name a wider data type.")
+        raise RequestError(f"A number lies beyond {datatype}.", where="data", hint="Name a wider data type.")
     return data
 
 
-def cells_of_bytes(blob: memoryview, datatype: str, shape: Sequence[int], *, where: str) -> list[Any]:
+def cells_of_bytes(blob: memoryview, datatype: str, shape: Sequence[int]) -> list[Any]:
     """Return the cells that bytes hold for a tensor, in row-major order; NaN is a missing cell.
 
     Raises:
@@ -87,35 +87,35 @@ def cells_of_bytes(blob: memoryview, datatype: str, shape: Sequence[int], *, whe
     count = math.prod(shape)
     form = _FORMS.get(datatype)
     if form is None:
-        return _texts(blob, count, where)
+        return _texts(blob, count)
     if len(blob) != count * form.size:
-        raise _unfilled(where)
+        raise _unfilled()
     cells = list(struct.unpack(f"<{count}{form.code}", blob))
-    return finite(cells, where=where) if form.types is _NUMBERS else cells
+    return finite(cells, where="data") if form.types is _NUMBERS else cells
 
 
-def _texts(blob: memoryview, count: int, where: str) -> list[str]:
+def _texts(blob: memoryview, count: int) -> list[str]:
     texts = []
     at = 0
     for _ in range(count):
         if at + _LENGTH.size > len(blob):
-            raise _unfilled(where)
+            raise _unfilled()
         (length,) = _LENGTH.unpack_from(blob, at)
         at += _LENGTH.size
         if at + length > len(blob):
-            raise _unfilled(where)
+            raise _unfilled()
         try:
             texts.append(str(blob[at : at + length], "utf-8"))
         except UnicodeDecodeError as error:
-            raise RequestError("A text of an input is not UTF-8.", where=where, hint="Send texts as UTF-8.") from error
+            raise RequestError("A text of an input is not UTF-8.", where="data", hint="Send texts as UTF-8.") from error
         at += length
     if at != len(blob):
-        raise _unfilled(where)
+        raise _unfilled()
     return texts
 
 
-def _unfilled(where: str) -> RequestError:
-    return RequestError("The data of an input do not fill its shape.", where=where, hint="Check shape and data.")
+def _unfilled() -> RequestError:
+    return RequestError("The data of an input do not fill its shape.", hint="Check shape and data.", where="data")
 
 
 def bytes_of_cells(cells: Sequence[Any], datatype: str) -> bytes:
