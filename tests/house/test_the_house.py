@@ -21,7 +21,19 @@ from tenure.core.project import editor_schema
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = ROOT / "src" / "tenure"
 DOCS = ROOT / "docs"
-HEAVY = ("polars", "numpy", "pandas", "sklearn", "lightgbm", "scipy", "sqlalchemy", "uvicorn", "orjson", "pydantic", "vl_convert")
+HEAVY = (
+    "polars",
+    "numpy",
+    "pandas",
+    "sklearn",
+    "lightgbm",
+    "scipy",
+    "sqlalchemy",
+    "uvicorn",
+    "orjson",
+    "pydantic",
+    "vl_convert",
+)
 
 
 def _map_script() -> ModuleType:

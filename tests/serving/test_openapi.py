@@ -17,6 +17,7 @@ from tenure.core.data import Column, Kind, Role, Schema
 from tenure.core.modelling import Task
 from tenure.engine.workspace import open_workspace
 from tenure.model.fitted import FittedModel
+from tenure.model.scorer import Scorer
 from tenure.serving import foreign, forms
 from tenure.serving.openapi import openapi_document
 from tenure.serving.page import docs_page
@@ -96,7 +97,7 @@ def test_the_examples_are_read_by_the_protocols(model: FittedModel) -> None:
     assert open_inference.read(infer, "application/json", signature, max_rows=1).rows == [features]
     v1 = sent("/v1/models/{model}:predict")
     assert open_inference.read_v1(v1, "application/json", signature, max_rows=1).rows == [row]
-    assert model.predict_row(row).shape == (1, 2)
+    assert len(Scorer(model).answer(row).probabilities) == 2
 
 
 def test_the_row_is_the_models_and_its_cells_may_be_null(model: FittedModel) -> None:

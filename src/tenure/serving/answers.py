@@ -148,31 +148,44 @@ class Answers:
     def _answered(
         self, rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None, holders: Holders
     ) -> list[_Answer]:
-        champion, challenger = holders.champion, holders.challenger
-        admitted = champion.fields.admit(rows)
         names = [self._ids.new() for _ in rows] if ids is None else ids
-        keys = [champion.key_of(row, f"rows.{at}") for at, row in enumerate(admitted.rows)]
+        keys = [holders.champion.key_of(row, f"rows.{at}") for at, row in enumerate(rows)]
         share = self._serving.canary
-        if challenger is None or not share:
-            by = [champion] * len(names)
-            answered = champion.answers(admitted.rows)
-        else:
-            chosen = [falls_within(share, key or name) for key, name in zip(keys, names, strict=True)]
-            by = [challenger if is_canary else champion for is_canary in chosen]
-            answered = [holder.answers([row])[0] for holder, row in zip(by, admitted.rows, strict=True)]
-        parts = zip(names, admitted.rows, keys, by, answered, strict=True)
+        if holders.challenger is None or not share:
+            return self._by_one(holders.champion, rows, names, keys)
+        found: list[_Answer | None] = [None] * len(rows)
+        chosen = [falls_within(share, key or name) for key, name in zip(keys, names, strict=True)]
+        for holder, is_canary in ((holders.champion, False), (holders.challenger, True)):
+            mine = [at for at, one in enumerate(chosen) if one is is_canary]
+            own = [rows[at] for at in mine], [names[at] for at in mine], [keys[at] for at in mine]
+            for at, one in zip(mine, self._by_one(holder, *own, is_canary=is_canary), strict=True):
+                found[at] = one
+        return [one for one in found if one is not None]
+
+    def _by_one(
+        self,
+        holder: Holder,
+        rows: Sequence[Mapping[str, Any]],
+        names: Sequence[str],
+        keys: Sequence[str | None],
+        *,
+        is_canary: bool = False,
+    ) -> list[_Answer]:
+        """Return the answers of one version."""
+        admitted = holder.fields.admit(rows)
+        parts = zip(names, admitted.rows, keys, holder.answers(admitted.rows), strict=True)
         return [
             _Answer(
                 ident=name,
                 row=row,
                 key=key,
                 holder=holder,
-                answered=one,
+                answered=answered,
                 violations=admitted.violations.get(at, ()),
                 is_quarantined=at in admitted.quarantined,
-                is_canary=holder is challenger,
+                is_canary=is_canary,
             )
-            for at, (name, row, key, holder, one) in enumerate(parts)
+            for at, (name, row, key, answered) in enumerate(parts)
         ]
 
     def _as_logged(self, record: PredictionRecord) -> Said:
@@ -216,7 +229,7 @@ class Answers:
                 continue
             started = perf_counter()
             try:
-                answered = challenger.answers([one.row])[0]
+                answered = challenger.answers(challenger.fields.admit([one.row]).rows)[0]
             except TenureError:  # a row that the challenger cannot answer tells something too
                 self._metrics.shadow_failed()
             else:
@@ -262,6 +275,7 @@ def _said_of(one: _Answer, ask: Ask) -> Said:
 
 
 def _explained(holder: Holder, rows: Sequence[Mapping[str, Any]]) -> list[Explained]:
+    rows = holder.fields.admit(rows).rows
     return [
         Explained(
             base=base,

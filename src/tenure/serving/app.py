@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tenure.core.errors import NoChampionError
+from tenure.engine.fields import check_policies
 from tenure.engine.workspace import Workspace
 from tenure.serving.answers import Answers
 from tenure.serving.front import Front, Limits
@@ -50,9 +51,13 @@ def create_app(
     watching: list[asyncio.Task[None]] = []
 
     async def start() -> None:
-        """Load who answers before the first request comes, and go on looking."""
+        """Load who answers before the first request comes, and go on looking.
+
+        Raises:
+            ConfigError: a policy of the project file names no column of the model.
+        """
         with suppress(NoChampionError):  # requests say so, until somebody is promoted
-            await office.holders()
+            check_policies((await office.holders()).champion.model, workspace.project)
         watching.extend(
             asyncio.create_task(one) for one in (office.watch(), answers.watch(), _flush(metrics), _keep_fresh(guard))
         )

@@ -121,7 +121,6 @@ class HealthResponse(BaseModel):
     status: str
     project: str
     version: str
-    predictions: int | None = None
 
 
 class Problem(BaseModel):

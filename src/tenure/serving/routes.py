@@ -187,6 +187,7 @@ class _OpenInference(_Foreign):
             signature,
             max_rows=self._most,
             json_length=request.header(open_inference.LENGTH_HEADER.lower().encode()),
+            reasons=self._reasons,
         )
         label, said = await self._answers.answer(ask)
         body, headers = open_inference.write(ask, said, signature, version=label)
