@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,21 @@ ENVIRONMENTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "gbm": (("catboost", "lightgbm", "scikit-learn", "pandas", "pyarrow"),),
 }
 """What is installed into each environment, step by step."""
+_MODEL: Final = ("lightgbm==4.7.0", "scikit-learn==1.9.1", "pandas==3.1.1")  # one pickled pipeline for all of them
+SERVERS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "fastapi": (("fastapi", "uvicorn[standard]", "pyarrow", *_MODEL),),  # pyarrow: it fits the model
+    # 3.18.0 asks for a companion package that is not there.
+    "mlflow": (("mlflow>=3.17,<3.18", *_MODEL),),
+    "litserve": (("litserve", *_MODEL),),
+    "bentoml": (("bentoml", *_MODEL),),
+}
+"""The same for the environments of `serving.py`."""
 _HOME: Final = {"autogluon": "ag", "flaml": "flaml", "lightgbm": "gbm", "catboost": "gbm"}
 
 
-def make_environments(peers: Path) -> None:
+def make_environments(peers: Path, environments: Mapping[str, Sequence[Sequence[str]]] = ENVIRONMENTS) -> None:
     """Make what is missing below `peers`; two gigabytes and some minutes for AutoGluon."""
-    for name, steps in ENVIRONMENTS.items():
+    for name, steps in environments.items():
         folder = peers / name
         if (folder / "made").exists():
             print(f"{name}: stands", flush=True)

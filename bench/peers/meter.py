@@ -46,18 +46,41 @@ class Meter:
             self.peak_mb = max(self.peak_mb, resident_mb())
 
 
-def resident_mb() -> float:
-    """Return the resident memory of this process and all below it; pages that they share count for each."""
-    total, waiting = 0, [str(os.getpid())]
+def family(root: int | None = None) -> list[int]:
+    """Return a process (this one when left out) and all below it."""
+    found, waiting = [], [os.getpid() if root is None else root]
     while waiting:
-        place = Path("/proc", waiting.pop())
+        process = waiting.pop()
         try:
-            total += int((place / "statm").read_text().split()[1]) * _PAGE
-            for task in (place / "task").iterdir():
-                waiting += (task / "children").read_text().split()
+            for task in Path(f"/proc/{process}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
         except (FileNotFoundError, ProcessLookupError):
             continue  # the process or thread ended while it was looked at
+        found.append(process)
+    return found
+
+
+def resident_mb(root: int | None = None) -> float:
+    """Return the resident memory of a process and all below it; pages that they share count for each."""
+    total = 0
+    for process in family(root):
+        try:
+            total += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+        except (FileNotFoundError, ProcessLookupError):
+            continue
     return total / _MIB
+
+
+def proportional_mb(root: int | None = None) -> float:
+    """Return the same with each shared page divided among those that share it (PSS)."""
+    total = 0
+    for process in family(root):
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
 
 
 def _cpu_seconds() -> float:
