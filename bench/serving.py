@@ -18,7 +18,7 @@ from pathlib import Path
 from peers.campaign import numbers, read_results, words
 from peers.environments import SERVERS, make_environments
 from peers.servers.board import report
-from peers.servers.kinds import EVERY, server_named
+from peers.servers.kinds import USUAL, server_named
 from peers.servers.load import wrk_program
 from peers.servers.model import prepare
 from peers.servers.rounds import Plan, file_system, home_of, machine, run_all
@@ -43,7 +43,7 @@ def main() -> None:
 def _measure(options: argparse.ArgumentParser) -> None:
     options.add_argument("data", type=Path)
     options.add_argument("--envs", type=Path, help="the folder of the peers' environments")
-    options.add_argument("--servers", default=",".join(EVERY), help="NAME or, for a peer, NAME-WORKERS")
+    options.add_argument("--servers", default=",".join(USUAL), help="NAME or, for a peer, NAME-WORKERS")
     options.add_argument("--set", default="bank_marketing", help="a binary set of the catalogue")
     options.add_argument("--seconds", type=int, default=10, help="of each load")
     options.add_argument("--conns", default="1,8,64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -34,6 +35,17 @@ time = "day"
 @pytest.fixture
 def suite_folder(tmp_path: Path) -> Path:
     """Return a folder with a binary set without order and a regression set in time, the latter stored unsorted."""
+    return fill(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_suite() -> Callable[[Path], Path]:
+    """Return a function that puts the same sets into a folder."""
+    return fill
+
+
+def fill(folder: Path) -> Path:
+    """Put the sets and their catalogue into a folder."""
     rng = np.random.default_rng(3)
     n = 320
     strong = rng.normal(size=n)
@@ -59,7 +71,7 @@ def suite_folder(tmp_path: Path) -> Path:
             "sold": 3 * rng.random(n) + 0.01 * day,
         }
     )
-    leavers.write_parquet(tmp_path / "leavers.parquet")
-    sales.write_parquet(tmp_path / "sales.parquet")
-    (tmp_path / "catalog.toml").write_text(CATALOG)
-    return tmp_path
+    leavers.write_parquet(folder / "leavers.parquet")
+    sales.write_parquet(folder / "sales.parquet")
+    (folder / "catalog.toml").write_text(CATALOG)
+    return folder

@@ -37,9 +37,9 @@ class Kind:
     form: str = "cells"
 
 
-def _uvicorn(app: str) -> Callable[[Path, Path, int, int], list[str | Path]]:
+def _uvicorn(app: str, *more: str) -> Callable[[Path, Path, int, int], list[str | Path]]:
     def command(programs: Path, model: Path, workers: int, port: int) -> list[str | Path]:
-        words = [app, "--host", LOOPBACK, "--port", str(port), "--workers", str(workers)]
+        words = [app, "--host", LOOPBACK, "--port", str(port), "--workers", str(workers), *more]
         return [programs / "uvicorn", *words, "--log-level", "warning", "--no-access-log"]
 
     return command
@@ -84,7 +84,9 @@ _PEERS: Final = {
     "litserve": Kind("litserve", "litserve", _litserve),
     "fastapi-pandas": Kind("fastapi", "fastapi", _uvicorn("with_pandas:app")),
     "fastapi-array": Kind("fastapi", "fastapi", _uvicorn("with_array:app")),
+    "fastapi-array-plain": Kind("fastapi", "fastapi", _uvicorn("with_array:app", "--loop", "asyncio", "--http", "h11")),
 }
+"""Uvicorn takes uvloop and httptools where they are installed, as `uvicorn[standard]` does; `-plain` goes without."""
 
 
 @dataclass(frozen=True)
@@ -114,4 +116,4 @@ def server_named(name: str) -> Server:
     return Server(name, _PEERS[name])
 
 
-EVERY: Final = (*OURS, *_PEERS)
+USUAL: Final = (*OURS, "mlflow", "bentoml", "litserve", "fastapi-pandas", "fastapi-array")

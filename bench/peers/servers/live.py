@@ -52,6 +52,11 @@ class Live:
         self._model, self._programs, self._log = model, programs, log
         self._port = _free_port()
 
+    @property
+    def process(self) -> int:
+        """Return the number of the first process of the server."""
+        return self._process.pid
+
     def url(self, rows: int) -> str:
         """Return where so many rows at a time are asked."""
         route = self.server.kind.one if rows == 1 else self.server.kind.many
@@ -86,24 +91,23 @@ class Live:
         self._process.wait()
 
     def until_it_answers(self, body: bytes, expected: Sequence[float]) -> float:
-        """Return the seconds from the start of the process to the first right answer.
+        """Return the seconds from the start of the process to its first answer, which must be right.
 
         Raises:
-            ServerFailed: the process ended, or gave no right answer in time; says its last words.
+            ServerFailed: the process ended or gave no answer in time, and its last words; or the answer is wrong.
         """
-        wrong = ""
         while time.perf_counter() - self._started < _START_SECONDS:
             with suppress(OSError):  # nobody listens yet
                 answer = self.ask(body, rows=1)
                 seconds = time.perf_counter() - self._started
-                if agree(answer, expected) <= TOLERANCE:
-                    return seconds
-                wrong = f"it answers {answer}, not {list(expected)}; "
+                if agree(answer, expected) > TOLERANCE:
+                    raise ServerFailed(f"answers {answer}, not {list(expected)}")
+                return seconds
             if self._process.poll() is not None:
                 break
             time.sleep(_LOOK_EVERY)
         words = self._log.read_text(errors="replace").strip()[-_LAST_WORDS:]
-        raise ServerFailed(f"did not start: {wrong}{words or 'it said nothing'}")
+        raise ServerFailed(f"did not start: {words or 'it said nothing'}")
 
     def ask(self, body: bytes, *, rows: int) -> list[float]:
         """Return the probabilities of one request.
@@ -127,7 +131,7 @@ class Live:
 
     def memory(self) -> dict[str, Any]:
         """Return resident and proportional memory in MiB of the server and all it started, and how many they are."""
-        root = self._process.pid
+        root = self.process
         return {"rss_mb": resident_mb(root), "pss_mb": proportional_mb(root), "processes": len(family(root))}
 
     def _environment(self) -> Mapping[str, str]:
