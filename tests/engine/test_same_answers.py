@@ -52,6 +52,9 @@ def _visits(n: int = 800) -> pl.DataFrame:
     )
 
 
+HERE = "http://127.0.0.1"
+
+
 @pytest.fixture(scope="module")
 def visits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("visits")
@@ -76,7 +79,7 @@ def test_file_request_and_call_give_the_same_answers(
     pl.DataFrame(rows).write_csv(tmp_path / "new.csv")
     read = read_rows(str(tmp_path / "new.csv"), None, tmp_path, Silent(), schema=scorer.model.schema)
     from_file = score_table(champion, scorer, read, at=visits.context.clock()).shown["probability"].to_list()
-    asked = TestClient(create_app(visits)).post("/predict", json={"rows": rows}).json()["predictions"]
+    asked = TestClient(create_app(visits), base_url=HERE).post("/predict", json={"rows": rows}).json()["predictions"]
     assert [answer["probability"] for answer in asked] == pytest.approx(from_file, abs=1e-12)
     with tenure.open(visits.folder) as project:
         assert project.champion.table(pl.DataFrame(rows))["probability"].to_list() == from_file
@@ -84,14 +87,18 @@ def test_file_request_and_call_give_the_same_answers(
         one_by_one = [project.champion.predict_one(row).probability for row in rows]
     assert one_by_one == pytest.approx(from_file, abs=1e-12)
     iso = [row | {name: str(read[name][at]) for name in ("asked", "due")} for at, row in enumerate(rows)]
-    again = TestClient(create_app(visits)).post("/predict", json={"rows": iso}).json()["predictions"]
+    again = TestClient(create_app(visits), base_url=HERE).post("/predict", json={"rows": iso}).json()["predictions"]
     assert [answer["probability"] for answer in again] == [answer["probability"] for answer in asked]
-    without = TestClient(create_app(visits)).post("/predict", json={"rows": [row | {"due": None} for row in rows]})
+    without = TestClient(create_app(visits), base_url=HERE).post(
+        "/predict", json={"rows": [row | {"due": None} for row in rows]}
+    )
     assert [answer["probability"] for answer in without.json()["predictions"]] != pytest.approx(from_file)
 
 
 def test_the_log_holds_dates_as_they_were_read(visits: Workspace, rows: list[dict[str, Any]]) -> None:
-    answer = TestClient(create_app(visits)).post("/predict", json={"rows": rows[:1]}).json()["predictions"][0]
+    answer = (
+        TestClient(create_app(visits), base_url=HERE).post("/predict", json={"rows": rows[:1]}).json()["predictions"][0]
+    )
     day, month, year = rows[0]["due"].split("/")
     assert visits.traffic.prediction(answer["id"]).features["due"] == f"{year}-{month}-{day}"
 
@@ -100,7 +107,9 @@ def test_what_is_no_date_is_refused_by_a_call_and_told_by_the_server(
     visits: Workspace, rows: list[dict[str, Any]]
 ) -> None:
     wrong = rows[0] | {"due": "31-31-2024"}
-    answer = TestClient(create_app(visits)).post("/predict", json={"rows": [rows[1], wrong, rows[0] | {"due": None}]})
+    answer = TestClient(create_app(visits), base_url=HERE).post(
+        "/predict", json={"rows": [rows[1], wrong, rows[0] | {"due": None}]}
+    )
     good, told, missing = answer.json()["predictions"]
     assert "violations" not in good
     assert told["violations"] == [{"field": "due", "rule": "date"}]

@@ -29,6 +29,8 @@ from tenure.model.members.constant import ConstantMember
 from tenure.serving.app import create_app
 from tenure.serving.server import serve_forever
 
+HERE = "http://127.0.0.1"
+
 
 @pytest.fixture
 def workspace(office: Path) -> Iterator[Workspace]:
@@ -38,7 +40,7 @@ def workspace(office: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def client(workspace: Workspace) -> TestClient:
-    return TestClient(create_app(workspace), raise_server_exceptions=False)
+    return TestClient(create_app(workspace), base_url=HERE, raise_server_exceptions=False)
 
 
 def _rows(office: Path, count: int = 3) -> list[dict[str, Any]]:

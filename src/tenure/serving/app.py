@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,11 @@ def create_app(
         """
         with suppress(NoChampionError):  # requests say so, until somebody is promoted
             check_policies((await office.holders()).champion.model, workspace.project)
+        # What was loaded lives as long as the process: looking through it again and again for garbage takes
+        # milliseconds each time, in the middle of a request.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         watching.extend(
             asyncio.create_task(one) for one in (office.watch(), answers.watch(), _flush(metrics), _keep_fresh(guard))
         )

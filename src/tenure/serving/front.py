@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from tenure.core.errors import TenureError, UnauthorizedError
 from tenure.serving.metrics import Metrics
 from tenure.serving.protocols.refusals import Refusal, refusal_of
-from tenure.serving.security import Guard
+from tenure.serving.security import Guard, is_loopback
 from tenure.state.tokens import TokenRole
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -144,6 +144,8 @@ class Front:
         path = scope["path"]
         try:
             if route.need is not None:
+                if self._guard.is_open and not _is_near(headers):
+                    return route.refuse(_STRANGE_HOST, path)
                 key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
                 self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
             if self._busy > self._limits.at_once:
@@ -220,6 +222,12 @@ class Front:
                 return
 
 
+_STRANGE_HOST: Final = Refusal(
+    403,
+    "forbidden",
+    "The request names another host than this machine, as a web page would that was given this address.",
+    "Ask 127.0.0.1 or localhost, or make a token: tenure token add NAME --role predict",
+)
 _BUSY: Final = Refusal(
     503, "busy", "So many requests are being answered that no more fit in.", "Try again in a second."
 )
@@ -239,6 +247,13 @@ class _GoneError(Exception):
 
 class _TooLargeError(Exception):
     """The body is larger than the limit."""
+
+
+def _is_near(headers: dict[bytes, bytes]) -> bool:
+    """Say whether the request names this machine: a page's script could otherwise ask by a name that leads here."""
+    host = headers.get(b"host", b"localhost").decode("latin-1")
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    return is_loopback(name)
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
