@@ -207,6 +207,22 @@ def test_what_comes_late_is_archived_apart_and_nothing_twice(traffic: Traffic, t
     assert (sorted(one["id"]), two["id"].to_list()) == (["p1", "p2"], ["p3"])
 
 
+def test_an_archive_is_never_written_over(traffic: Traffic, tmp_path: Path) -> None:
+    """Also not where an earlier file was taken away, nor in a folder whose name holds signs of a pattern."""
+    folder = tmp_path / "[kept] *"
+    for name in ("p1", "p2", "p3", "p4"):
+        if name == "p3":
+            (folder / "predictions-2025-09.parquet").unlink()
+        traffic.log_predictions([said(name, 300)])
+        traffic.prune(100 * DAY, NOW, archive=folder)
+    held = {path.name: pl.read_parquet(path, glob=False)["id"].to_list() for path in folder.iterdir()}
+    assert held == {
+        "predictions-2025-09.parquet": ["p3"],
+        "predictions-2025-09.2.parquet": ["p2"],
+        "predictions-2025-09.3.parquet": ["p4"],
+    }
+
+
 def test_nothing_goes_where_the_archive_cannot_be_written(traffic: Traffic, database: Database) -> None:
     traffic.log_predictions([said("p1", 300)])
     with pytest.raises(FolderReadOnlyError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,35 +80,46 @@ def archive_month(db: Database, month: Month, folder: Path) -> Path | None:
     next number. None where it lacks nothing.
     """
     earlier = sorted(folder.glob(f"predictions-{month}*.parquet"))
-    known = pl.scan_parquet(earlier).select("id").collect()["id"] if earlier else pl.Series("id", [], dtype=pl.String)
-    path = folder / f"predictions-{month}{f'.{len(earlier) + 1}' if earlier else ''}.parquet"
+    known = pl.Series("id", [], dtype=pl.String)
+    if earlier:
+        known = pl.scan_parquet(earlier, glob=False).select("id").collect()["id"]
+    paths = (folder / f"predictions-{month}{f'.{number}' if number > 1 else ''}.parquet" for number in count(1))
+    path = next(path for path in paths if path not in earlier)
     missing = (frame.filter(~pl.col("id").is_in(known.implode())) for frame in frames(db, month.start_us, month.end_us))
     return path if _write((frame for frame in missing if frame.height), path, even_empty=False) else None
 
 
 def _write(pieces: Iterator[pl.DataFrame], out: Path, *, even_empty: bool = True) -> int:
-    count = 0
+    """Write the pieces beside the place of the file, and put it there once it is whole and on the disk."""
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".tenure-", dir=out.parent) as name:
-            folder = Path(name)
-            whole = folder / "whole"
-            if out.suffix.lower() == ".csv":
-                with whole.open("wb") as file:
-                    for number, frame in enumerate(pieces):
-                        frame.write_csv(file, include_header=number == 0)
-                        count += frame.height
-                    if not count:
-                        _frame([]).write_csv(file)
-            else:
-                for number, frame in enumerate(pieces):
-                    frame.write_parquet(folder / f"{number:08d}.parquet")
-                    count += frame.height
-                if not count:
-                    _frame([]).write_parquet(folder / "0.parquet")
-                pl.scan_parquet(folder / "*.parquet").sink_parquet(whole)
-            if count or even_empty:
+            whole = Path(name) / "whole"
+            rows = (_write_csv if out.suffix.lower() == ".csv" else _write_parquet)(pieces, whole)
+            if rows or even_empty:
                 with whole.open("rb") as file:
                     os.fsync(file.fileno())  # the rows may be deleted next
                 whole.replace(out)
-    return count
+    return rows
+
+
+def _write_csv(pieces: Iterator[pl.DataFrame], whole: Path) -> int:
+    rows = 0
+    with whole.open("wb") as file:
+        _frame([]).write_csv(file)
+        for frame in pieces:
+            frame.write_csv(file, include_header=False)
+            rows += frame.height
+    return rows
+
+
+def _write_parquet(pieces: Iterator[pl.DataFrame], whole: Path) -> int:
+    """Write each piece to a file of its own, then stream them all into one."""
+    rows = 0
+    parts: list[Path] = []
+    for frame in chain([_frame([])], pieces):
+        parts.append(whole.with_name(f"{len(parts)}.parquet"))
+        frame.write_parquet(parts[-1])
+        rows += frame.height
+    pl.scan_parquet(parts, glob=False).sink_parquet(whole)
+    return rows
