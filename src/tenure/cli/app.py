@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("Use", "Score a table with the model in office."),
     "serve": ("Use", "Answer predictions and take outcomes over HTTP."),
     "token": ("Use", "Add, list or revoke the tokens that the server asks for."),
+    "client": ("Use", "Write a typed client of the model in office."),
     "outcomes": ("Use", "Record what came true for earlier predictions."),
     "log": ("Keep", "Show, export and prune the log of predictions and outcomes."),
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),

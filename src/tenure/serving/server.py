@@ -103,7 +103,7 @@ class LogKeeper:
                 self.taken += self._drain.run()
                 if time.monotonic() > due:
                     due = time.monotonic() + _PRUNE_SECONDS
-                    self._prune()
+                    threading.Thread(target=self._prune, name="pruner", daemon=True).start()
             except TemporaryError as error:
                 pause = _AGAIN_SECONDS
                 if not is_away:
@@ -114,9 +114,14 @@ class LogKeeper:
                 is_away = False
 
     def _prune(self) -> None:
+        """Let old months go; what is cut short here is finished another day."""
         keep = self._workspace.project.state.keep
-        if keep is not None:
+        if keep is None:
+            return
+        try:
             self._workspace.traffic.prune(keep, self._workspace.context.clock(), actor="server")
+        except TenureError as error:
+            self._workspace.context.log.note(f"Old months of the log could not be let go: {error.message}")
 
 
 class _Crew:
