@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from client_servers import HANG_UP, SILENCE, Script, ScriptedServer, Served, reply
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import HANG_UP, SILENCE, Script, ScriptedServer, Served, reply
 from tenure.client import (
     Client,
     Explanation,
@@ -263,6 +263,12 @@ def test_what_may_have_been_carried_out_is_sent_again_only_where_that_is_harmles
     for refused in (422, 401, 500):
         failure, requests = asked(lambda client: client.predict([{}], ids=["a"]), reply(refused, "{}"), OK)
         assert (failure.status, requests) == (refused, 1)
+
+
+def test_a_refusal_before_the_whole_body_was_read_is_heard(scripted: Start) -> None:
+    server = scripted([reply(413, '{"code": "content-too-large", "detail": "Too large."}', "Connection: early")])
+    with Client(server.url) as client, pytest.raises(ProblemError, match="content-too-large"):
+        client.predict([{"a": "x" * 30_000_000}])
 
 
 def test_a_server_that_is_not_there_carried_nothing_out(scripted: Start) -> None:

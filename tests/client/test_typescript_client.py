@@ -9,15 +9,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from client_servers import Script, ScriptedServer, Served
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from conftest import Script, ScriptedServer, Served
 from tenure.cli.app import app
 from tenure.client import Client
 from tenure.client.typescript import digest, typescript_client, typescript_files
@@ -55,11 +56,14 @@ def tsc() -> list[str]:
     folder = Path(tempfile.gettempdir()) / f"tenure-tests-typescript-{TYPESCRIPT}"
     compiler = folder / "node_modules" / "typescript" / "bin" / "tsc"
     if not compiler.exists():
-        folder.mkdir(exist_ok=True)
-        words = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", f"typescript@{TYPESCRIPT}"]
+        fresh = tempfile.mkdtemp(prefix=f"{folder.name}-")
+        words = [npm, "install", "--prefix", fresh, "--no-audit", "--no-fund", f"typescript@{TYPESCRIPT}"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            pytest.skip(f"npm cannot fetch typescript {TYPESCRIPT}: {done.stderr.strip().splitlines()[-1:]}")
+            shutil.rmtree(fresh)
+            pytest.skip(f"npm cannot fetch typescript {TYPESCRIPT}: {done.stderr.strip()}")
+        with suppress(OSError):  # another session was first
+            Path(fresh).rename(folder)
     return [node, str(compiler)]
 
 
@@ -148,6 +152,18 @@ def test_the_client_of_a_running_server_is_that_of_its_folder(
     assert served.token not in one.read_text()
 
 
+def test_a_server_that_refuses_or_is_away_is_told_as_such(
+    served: Served, scripted: Callable[[Script], ScriptedServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENURE_TOKEN", "wrong-secret")
+    closed = scripted([])
+    closed.close()
+    words = ("client", "typescript", "--out", str(tmp_path / "client"), "--url")
+    assert _call(*words, served.url, code=2)["result"]["error"]["code"] == "unauthorized"
+    assert _call(*words, closed.url, code=75)["result"]["error"]["where"] == closed.url
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_what_tenure_wrote_is_written_over(office: Path, tmp_path: Path) -> None:
     folder = tmp_path / "client"
     words = ("client", "typescript", "--project", str(office), "--out", str(folder))
@@ -226,6 +242,7 @@ def test_no_name_or_text_of_a_column_becomes_code(tsc: list[str], tmp_path: Path
         for name in names
     }
     document = _document(_row(columns), info={"title": NASTY[3] + "\n" + NASTY[7], "version": "*/"})
+    document["paths"]["/explain"] = document["paths"]["/predict"]
     for name, text in typescript_files(document).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     cells = ", ".join(f"[{json.dumps(name)}]: {json.dumps(name)}" for name in names)
@@ -322,6 +339,21 @@ def test_each_form_of_schema_has_its_type(schema: Any, type_of: str) -> None:
     }
     text = typescript_client(_document(_row({"c": schema}), components={"schemas": schemas}))
     assert f"  c: {type_of};\n" in text
+
+
+def test_a_row_may_be_referred_to_or_stand_where_it_is_used() -> None:
+    row = _row({"a": {"type": "number"}})
+    inline = _document(row)
+    asked = inline["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schemas = {"Asked": asked | {"properties": {"rows": {"type": "array", "items": {"$ref": "#/c/Line"}}}}, "Line": row}
+    referred = _document({"$ref": "#/c/Line"}, c=schemas)
+    body = referred["paths"]["/predict"]["post"]["requestBody"]
+    body["content"]["application/json"]["schema"] = {"$ref": "#/c/Asked"}
+    assert _parts(inline) == _parts(referred)
+    referred["paths"]["/explain"] = {"post": {"requestBody": body, "responses": {}}}
+    text = typescript_client(referred)
+    assert "export type ExplainRequest = PredictRequest;" in text
+    assert "  explain(rows: readonly Row[]" in text
 
 
 @pytest.mark.parametrize("document", [{}, {"paths": {}}, {"paths": {"/predict": {"post": {}}}}, _document({})])
