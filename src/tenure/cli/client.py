@@ -15,9 +15,7 @@ from tenure.client.typescript import MARK, digest, typescript_files
 from tenure.core.errors import ConfigError
 from tenure.core.files import write_whole
 from tenure.engine.workspace import open_workspace
-from tenure.serving.app import create_app
-from tenure.serving.office import Office
-from tenure.serving.page import described
+from tenure.serving.openapi import openapi_document
 
 app = typer.Typer(add_completion=False)
 
@@ -62,7 +60,14 @@ def _document(url: str | None, project: Path) -> dict[str, Any]:
         with Client(url) as server:
             return server.openapi()
     with open_workspace(project) as workspace:
-        return described(create_app(workspace), Office(workspace))
+        version = workspace.champion()
+        return openapi_document(
+            workspace.scorer(version).model,
+            workspace.project.project.name,
+            version.label,
+            secured=True,  # so that the first token changes no client
+            max_rows=workspace.project.serving.max_rows,
+        )
 
 
 def _hold_others(module: Path) -> None:

@@ -231,7 +231,7 @@ _STRANGE_HOST: Final = Refusal(
 _BUSY: Final = Refusal(
     503, "busy", "So many requests are being answered that no more fit in.", "Try again in a second."
 )
-_SLOW: Final = Refusal(503, "too-slow", "The answer took too long.", "Send fewer rows at a time, or try again.")
+_SLOW: Final = Refusal(504, "too-slow", "The answer took too long.", "Send fewer rows at a time, or try again.")
 _SLOW_CLIENT: Final = Refusal(408, "request-timeout", "The body did not come in time.", "Send it in one go.")
 _PREFLIGHT: Final[Headers] = (
     (b"access-control-allow-methods", b"GET, POST"),

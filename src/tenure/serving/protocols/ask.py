@@ -193,7 +193,9 @@ def check_rows(rows: Any, *, most: int, where: str = "rows") -> list[dict[str, A
         RequestError: they are not; it names up to 20 places.
     """
     if type(rows) is not list or not rows:
-        raise RequestError(f"{where} is no list of rows.", where=where, hint="Send at least one row in a list.")
+        hint = "Send at least one row in a list."
+        errors = [{"loc": [where], "msg": "no list of rows"}]
+        raise RequestError(f"{where} is no list of rows.", where=where, hint=hint, errors=errors)
     check_count(len(rows), most, where)
     for row in rows:
         if type(row) is not dict or not _SCALARS.issuperset(map(type, row.values())):
