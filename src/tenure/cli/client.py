@@ -45,7 +45,6 @@ def client(
     paths = {module: files["client.ts"]}
     if module != out:  # what is there of the package may have been changed by its owner, and stays
         paths |= {out / name: text for name, text in files.items() if not (out / name).exists()}
-        paths[module] = files["client.ts"]
     for path, text in paths.items():
         write_whole(path, text.encode())
     return Reply(
