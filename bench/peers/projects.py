@@ -25,10 +25,8 @@ def quick_project(
     file = folder / "tenure.toml"
     sections = file.read_text()
     if state is not None:
-        sections += f'\n[state]\nurl = "{state}"\n'
-    if serving:
-        sections += f"\n[serving]\n{serving}\n"
-    file.write_text(sections)
+        sections = sections.replace("\n[state]\n", f'\n[state]\nurl = "{state}"\n')
+    file.write_text(sections.replace("\n[serving]\n", f"\n[serving]\n{serving}\n"))
     _tenure(folder, "run", "--budget", budget, "-q")
     rows = pl.read_parquet(DEMO).head(500).drop("Churn").to_dicts()
     return folder, rows
