@@ -1,0 +1,247 @@
+"""Who answers which rows, what is kept of it, and what is refused, over the application of one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from tenure.core.errors import DiskFullError
+from tenure.core.lifecycle import Alias
+from tenure.engine.answering import Ids, falls_within
+from tenure.engine.workspace import Workspace, open_workspace
+from tenure.model.bundle import write_bundle
+from tenure.serving.app import create_app
+from tenure.serving.commit import GroupCommit
+from tenure.state.journal import Journal
+
+Rows = list[dict[str, Any]]
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def rows(office: Path) -> Rows:
+    return pl.read_csv(office / "data" / "first.csv").head(200).drop("left").to_dicts()
+
+
+@pytest.fixture
+def serve(office: Path) -> Iterator[Callable[..., TestClient]]:
+    """Return a function that opens the project with these keys in `[serving]` and gives a client of its server."""
+    opened: list[Workspace] = []
+
+    def make(more: str = "") -> TestClient:
+        file = office / "tenure.toml"
+        file.write_text(f"{file.read_text()}\n[serving]\n{more}\n")
+        opened.append(open_workspace(office, actor="server"))
+        return TestClient(create_app(opened[-1]), base_url="http://127.0.0.1")
+
+    yield make
+    for workspace in opened:
+        workspace.close()
+
+
+def _challenger(office: Path, rows: Rows) -> None:
+    """Put a challenger beside the champion, with a threshold that nobody reaches."""
+    with open_workspace(office, actor="test") as workspace:
+        model = workspace.scorer(workspace.champion()).model
+        write_bundle(replace(model, threshold=1.1), office / "second", sample=pl.DataFrame(rows[:50]))
+        bundle = workspace.context.artifacts.put_tree(office / "second")
+        version = workspace.registry.register(bundle, run_id="second", leaderboard="", actor="test")
+        workspace.registry.move({Alias.CHALLENGER: version.number}, actor="test", reason="to be tried")
+
+
+def _predict(client: TestClient, rows: Rows, **more: Any) -> list[dict[str, Any]]:
+    answer = client.post("/predict", json={"rows": rows, **more})
+    assert answer.status_code == 200, answer.text
+    said: list[dict[str, Any]] = answer.json()["predictions"]
+    return said
+
+
+def _joined(office: Path) -> pl.DataFrame:
+    with open_workspace(office) as workspace:
+        return workspace.traffic.joined()
+
+
+def test_the_canary_gets_the_same_keys_every_time_and_about_its_share(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    _challenger(office, rows)
+    client = serve("canary = 0.3")
+    first = {row["customer"]: said["version"] for row, said in zip(rows, _predict(client, rows), strict=True)}
+    again = {
+        row["customer"]: said["version"] for row, said in zip(rows, _predict(client, rows[::-1])[::-1], strict=True)
+    }
+    assert first == again
+    assert 0.2 < sum(version == "v2" for version in first.values()) / len(rows) < 0.4
+    kept = _joined(office)
+    assert dict(zip(kept["key"], (f"v{number}" for number in kept["version"]), strict=True)) == first
+    assert {said["prediction"] for said in _predict(client, rows) if said["version"] == "v2"} == {"no"}
+
+
+@given(name=st.text(max_size=20), share=st.floats(0, 1), more=st.floats(0, 1))
+def test_a_growing_share_only_adds_names(name: str, share: float, more: float) -> None:
+    low, high = sorted((share, more))
+    assert falls_within(high, name) or not falls_within(low, name)
+    assert falls_within(1.0, name)
+    assert not falls_within(0.0, name)
+
+
+def test_the_shadow_answers_after_the_champion_and_nobody_hears_it(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    _challenger(office, rows)
+    with serve("shadow = 1.0\nshadow_cpu = 1.0") as client:
+        said = _predict(client, rows[:20])
+        assert {one["version"] for one in said} == {"v1"}
+    with open_workspace(office) as workspace:
+        beside = workspace.traffic.shadowed(2)
+    assert set(beside["id"]) == {one["id"] for one in said}
+
+
+def test_reasons_and_the_action_come_where_they_are_asked_for(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    client = serve()
+    plain = _predict(client, rows[:5])
+    assert not any("reasons" in one or "action" in one for one in plain)
+    told = _predict(client, rows[:5], reasons=2, action=True)
+    with open_workspace(office) as workspace:
+        effects = workspace.scorer(workspace.champion()).explain(pl.DataFrame(rows[:5])).drop("base").to_dicts()
+    for one, effect in zip(told, effects, strict=True):
+        assert one["action"] == ("act" if one["prediction"] == "yes" else "none")
+        largest = sorted(effect, key=lambda name: -abs(effect[name]))[:2]
+        assert [reason["column"] for reason in one["reasons"]] == largest
+        assert one["reasons"][0]["contribution"] == pytest.approx(effect[largest[0]])
+
+
+def test_a_table_of_rows_is_answered_like_its_rows(serve: Callable[..., TestClient], rows: Rows) -> None:
+    client = serve()
+    together = _predict(client, rows)
+    alone = [_predict(client, [row])[0] for row in rows[:30]]
+    assert [one["probability"] for one in together[:30]] == [one["probability"] for one in alone]
+
+
+def test_a_quarantined_row_is_answered_and_kept_from_learning(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    client = serve('bad_fields = "quarantine"')
+    bad = _predict(client, [rows[0], rows[1] | {"strong": "many"}])[1]
+    assert bad["violations"] == [{"field": "strong", "rule": "type"}]
+    with open_workspace(office) as workspace:
+        assert workspace.traffic.prediction(bad["id"]).quarantined
+        assert bad["id"] not in workspace.traffic.joined()["id"]
+        assert workspace.traffic.quarantined_count() == 1
+
+
+def test_a_strict_field_refuses_the_request_and_nothing_is_kept(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    client = serve('bad_fields = "strict"')
+    answer = client.post("/predict", json={"rows": [rows[0], rows[1] | {"strong": "many"}]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["rows", 1, "strong"]
+    assert _joined(office).is_empty()
+
+
+def test_a_request_with_an_idempotency_key_is_answered_once(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    client = serve()
+    sent = [
+        client.post("/predict", json={"rows": rows[:2]}, headers={"Idempotency-Key": "again"}).json() for _ in range(3)
+    ]
+    assert sent[0] == sent[1] == sent[2]
+    assert len(_joined(office)) == 2
+
+
+def test_a_full_backlog_refuses_instead_of_dropping(serve: Callable[..., TestClient], office: Path, rows: Rows) -> None:
+    with serve("log_backlog_mb = 0.001") as client:
+        _predict(client, rows)
+        answer = client.post("/predict", json={"rows": rows[:1]})
+        for _ in range(40):
+            if answer.status_code != 200:
+                break
+            client.portal.call(asyncio.sleep, 0.05)  # type: ignore[union-attr]
+            answer = client.post("/predict", json={"rows": rows[:1]})
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "log-full"
+        assert answer.headers["retry-after"] == "1"
+        assert client.get("/health").status_code == 200
+
+
+def test_with_an_asynchronous_log_a_stop_still_writes_everything(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    with serve('log = "async"') as client:
+        said = _predict(client, rows)
+    assert set(_joined(office)["id"]) == {one["id"] for one in said}
+
+
+def test_a_page_of_a_known_origin_may_call_and_another_may_not(serve: Callable[..., TestClient], rows: Rows) -> None:
+    client = serve('allow_origins = ["https://shop.example"]')
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    for origin, allowed in (("https://shop.example", "https://shop.example"), ("https://evil.example", None)):
+        before = client.options("/predict", headers={"Origin": origin, **asked})
+        assert before.status_code == 204
+        assert before.headers.get("access-control-allow-origin") == allowed
+        answer = client.post("/predict", json={"rows": rows[:1]}, headers={"Origin": origin})
+        assert answer.headers.get("access-control-allow-origin") == allowed
+
+
+def test_an_open_server_answers_only_to_its_own_name(serve: Callable[..., TestClient]) -> None:
+    client = serve()
+    assert client.get("/schema", headers={"Host": "evil.example"}).status_code == 403
+    for host in ("localhost:8400", "127.0.0.1", "[::1]:8400"):
+        assert client.get("/schema", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/predict", 405), ("PUT", "/health", 405), ("GET", "/x", 404)]
+)
+def test_what_cannot_be_asked_is_said_so(serve: Callable[..., TestClient], method: str, path: str, status: int) -> None:
+    answer = serve().request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (status == 405) == ("allow" in answer.headers)
+
+
+def test_ids_are_uuids_of_version_7_and_rise_with_time() -> None:
+    from uuid import UUID
+
+    ids = Ids()
+    made = [ids.new() for _ in range(5_000)]
+    assert len(set(made)) == len(made)
+    assert made == sorted(made)
+    assert {UUID(one).version for one in made} == {7}
+    assert {UUID(one).variant for one in made} == {"specified in RFC 4122"}
+
+
+class _FullJournal(Journal):
+    def append(self, lines: object) -> None:
+        raise DiskFullError("There is no space left.", hint="Free some.")
+
+
+def test_requests_share_a_sync_and_all_hear_of_a_full_disk(tmp_path: Path) -> None:
+    class Counted(Journal):
+        syncs = 0
+
+        def append(self, lines: Any) -> None:
+            self.syncs += 1
+            super().append(lines)
+
+    async def ask(journal: Journal, count: int) -> list[Any]:
+        commit = GroupCommit(journal, durable=True)
+        return await asyncio.gather(*(commit.keep([b"x\n"]) for _ in range(count)), return_exceptions=True)
+
+    counted = Counted(tmp_path / "journal")
+    assert asyncio.run(ask(counted, 20)) == [None] * 20
+    assert counted.syncs == 1
+    assert all(isinstance(one, DiskFullError) for one in asyncio.run(ask(_FullJournal(tmp_path), 20)))
