@@ -1,4 +1,4 @@
-"""Answer rows with the model in office and write down what was said: the one way for API, command line and server."""
+"""From the scores of a table to what is shown of them and what the log keeps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import polars as pl
 
 from tenure.core.errors import DataError
 from tenure.core.lifecycle import ModelVersion, PredictionRecord
-from tenure.engine.texts import check_name, check_rows
-from tenure.engine.workspace import Workspace
+from tenure.engine.texts import check_name
 from tenure.model.bundle import FittedModel
 from tenure.model.scorer import Scored, Scorer
 from tenure.model.values import NO_MOMENT, moment_of, text_of
@@ -143,33 +142,3 @@ def score_table(version: ModelVersion, scorer: Scorer, rows: pl.DataFrame, *, at
         records=prediction_records(model, version, kept, scored, at=at),
     )
 
-
-def answer_rows(
-    workspace: Workspace,
-    version: ModelVersion,
-    scorer: Scorer,
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    ids: Sequence[str] | None = None,
-) -> list[PredictionRecord]:
-    """Answer rows one by one through the row path and write them to the log before returning.
-
-    A row whose id is in the log already gets the answer that was given first. Where one row is refused, none is kept.
-
-    Raises:
-        SchemaChangedError: a row lacks a column that the model needs, or holds in a date column what is no date.
-        DataError: ids do not fit, one was used before for another row, or a text cannot be kept.
-    """
-    check_rows(rows)
-    _check_ids(rows, ids)
-    at = workspace.context.clock()
-    records: list[PredictionRecord] = []
-    for position, row in enumerate(rows):
-        scorer.check_columns(row.keys())
-        scored = scorer.score_row(row)
-        own = None if ids is None else [ids[position]]
-        records += prediction_records(scorer.model, version, [row], scored, at=at, ids=own)
-    if ids is not None:
-        return workspace.traffic.log_or_recall(records)
-    workspace.traffic.log_predictions(records)
-    return records
