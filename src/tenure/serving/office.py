@@ -17,7 +17,7 @@ from tenure.model.fitted import FittedModel
 from tenure.serving.protocols.ask import Signature
 
 _KEPT: Final = 4
-LOOK_EVERY_SECONDS: Final = 0.2
+LOOK_EVERY_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Office:
             return holders
 
     async def watch(self) -> None:
-        """Look at the registry every 0.2 s, for moves by other machines, until cancelled."""
+        """Look at the registry every 0.5 s, for moves by other machines, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             try:

@@ -26,7 +26,8 @@ from tenure.state.times import micros
 from tenure.state.tokens import Tokens
 
 _LOOK_SECONDS: Final = 0.1
-_DRAIN_SECONDS: Final = 0.1
+_DRAIN_SECONDS: Final = 0.5
+_KINDNESS: Final = 10
 _AGAIN_SECONDS: Final = 1.0
 _PRUNE_SECONDS: Final = 86_400.0
 _START_SECONDS: Final = 60.0
@@ -71,7 +72,7 @@ def _has_token(workspace: Workspace) -> bool:
 
 
 class LogKeeper:
-    """Takes what the workers wrote to their journals into the log's tables, ten times a second, and prunes daily.
+    """Takes what the workers wrote to their journals into the log's tables, twice a second, and prunes daily.
 
     While the state database does not answer, the journals grow, and nothing is lost.
     """
@@ -97,6 +98,8 @@ class LogKeeper:
             self._workspace.context.log.note(f"{error.message} What was answered stays in the journal.")
 
     def _keep(self) -> None:
+        # Tables can wait a little, requests cannot: on Linux every thread has a niceness of its own.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _KINDNESS)
         pause, due, is_away = _DRAIN_SECONDS, time.monotonic() + 60.0, False
         while not self._stop.wait(pause):
             try:
