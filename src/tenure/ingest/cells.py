@@ -6,7 +6,9 @@ The six: Int64, Float64, Boolean, String, Date, Datetime in microseconds (withou
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import polars as pl
@@ -25,6 +27,14 @@ _EMPTY: Final = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-"
 DTYPES: Final = {str(dtype): dtype for dtype in (pl.Int64(), pl.Float64(), pl.Boolean(), pl.String(), pl.Date())} | {
     str(pl.Datetime("us")): pl.Datetime("us")
 }
+
+
+class Style(StrEnum):
+    """How numbers stand in a column of text: 1234.5, 1,234.5 or 1.234,5."""
+
+    PLAIN = "plain"
+    GROUPED = "grouped"
+    COMMA = "comma"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,21 +77,63 @@ def typed(frame: pl.DataFrame) -> Typed:
     )
 
 
-def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+def conform(
+    frame: pl.DataFrame, schema: Schema, *, styles: Mapping[str, Style] | None = None
+) -> pl.DataFrame:
     """Return `frame` with every column that `schema` knows in the type it was learnt with; other columns are kept.
 
-    Cells that do not fit become empty.
+    Cells that do not fit become empty. How numbers stand in text is a matter of the whole table: where `frame` is a
+    part of one, `styles` holds what `number_styles` found in all of it (plain where a column is not named).
     """
-    comma = _decimal_comma(frame)
+    comma = styles is None and _decimal_comma(frame)
     known = {column.name: column for column in schema.columns}
     columns = []
     for series in frame.iter_columns():
         column = _simple(series)
         learnt = known.get(series.name)
         if learnt is not None and learnt.dtype in DTYPES:
-            column = to_dtype(column, DTYPES[learnt.dtype], date_format=learnt.format, decimal_comma=comma)
+            dtype = DTYPES[learnt.dtype]
+            if styles is not None and column.dtype == pl.String and dtype.is_numeric():
+                style = styles.get(series.name, Style.PLAIN)
+                column = _read_numbers(_without_blanks(column), style).cast(dtype, strict=False)
+            else:
+                column = to_dtype(column, dtype, date_format=learnt.format, decimal_comma=comma)
         columns.append(column)
     return pl.DataFrame(columns)
+
+
+def texts_to_read_as_numbers(dtypes: Mapping[str, pl.DataType], schema: Schema) -> list[str]:
+    """Return the columns of text that `schema` learnt as numbers, in the order of `dtypes`."""
+    known = {column.name: DTYPES[column.dtype] for column in schema.columns if column.dtype in DTYPES}
+    texts = (name for name, dtype in dtypes.items() if dtype in (pl.String, pl.Categorical, pl.Enum))
+    return [name for name in texts if name in known and known[name].is_numeric()]
+
+
+def number_styles(parts: Callable[[], Iterable[pl.DataFrame]], schema: Schema) -> dict[str, Style]:
+    """Return the style that reads most cells of each text column with commas, over all parts of a table.
+
+    It is the style that `conform` finds in the whole table. `parts` gives the raw parts in order, and is called twice
+    where commas make a difference.
+    """
+    unread: dict[str, dict[Style, int]] = {}
+    given: dict[str, int] = {}
+    with_comma: set[str] = set()
+    for part in parts():
+        numeric = texts_to_read_as_numbers(part.schema, schema)
+        for series in part.iter_columns():
+            if series.dtype == pl.String:
+                given[series.name] = given.get(series.name, 0) + len(series) - series.null_count()
+                if series.str.contains(",", literal=True).any():
+                    with_comma.add(series.name)
+            if series.name in numeric:
+                counts = unread.setdefault(series.name, dict.fromkeys(Style, 0))
+                cells = _without_blanks(series.cast(pl.String))
+                for style in Style:
+                    counts[style] += _read_numbers(cells, style).null_count()
+    if all(len(set(counts.values())) == 1 for counts in unread.values()):
+        return {}  # every style reads as many cells, so none can read a cell that plain does not
+    comma = _decimal_comma_in(parts(), given, with_comma)
+    return {name: min(_preferred(comma), key=counts.__getitem__) for name, counts in unread.items()}
 
 
 def to_dtype(series: pl.Series, dtype: pl.DataType, *, date_format: str = "", decimal_comma: bool = False) -> pl.Series:
@@ -193,18 +245,31 @@ def _without_blanks(series: pl.Series) -> pl.Series:
 
 
 def _best_numbers(cells: pl.Series, decimal_comma: bool) -> pl.Series:
-    """Return the cells as Float64 in the style that reads most of them: plain, 1,234.5 or 1.234,5."""
-    coded = cells.str.contains(_CODE + r"\d*$")
-    plain = cells.set(coded, None).cast(pl.Float64, strict=False).fill_nan(None)
+    """Return the cells as Float64 in the style that reads most of them."""
+    plain = _read_numbers(cells, Style.PLAIN)
     if plain.null_count() == cells.null_count() or not cells.str.contains(",", literal=True).any():
         return plain
-    grouped = cells.set(~cells.str.contains(_GROUPED), None).str.replace_all(",", "", literal=True)
-    comma = cells.set(~cells.str.contains(_DECIMAL_COMMA), None).str.replace_all(".", "", literal=True)
-    styles = [grouped, comma.str.replace(",", ".", literal=True)]
-    if decimal_comma:
-        styles.reverse()
-    read = [_first(style.cast(pl.Float64, strict=False), plain) for style in styles]
-    return min([*read, plain], key=lambda values: values.null_count())
+    read = (_read_numbers(cells, style) for style in _preferred(decimal_comma))
+    return min(read, key=lambda values: values.null_count())
+
+
+def _preferred(decimal_comma: bool) -> tuple[Style, Style, Style]:
+    """Return the styles in the order in which they win where they read as many cells."""
+    return (Style.COMMA, Style.GROUPED, Style.PLAIN) if decimal_comma else (Style.GROUPED, Style.COMMA, Style.PLAIN)
+
+
+def _read_numbers(cells: pl.Series, style: Style) -> pl.Series:
+    """Return the cells as Float64 in one style; plain numbers are read in every style."""
+    coded = cells.str.contains(_CODE + r"\d*$")
+    plain = cells.set(coded, None).cast(pl.Float64, strict=False).fill_nan(None)
+    if style is Style.PLAIN:
+        return plain
+    if style is Style.GROUPED:
+        texts = cells.set(~cells.str.contains(_GROUPED), None).str.replace_all(",", "", literal=True)
+    else:
+        texts = cells.set(~cells.str.contains(_DECIMAL_COMMA), None).str.replace_all(".", "", literal=True)
+        texts = texts.str.replace(",", ".", literal=True)
+    return _first(texts.cast(pl.Float64, strict=False), plain)
 
 
 def _first(one: pl.Series, other: pl.Series) -> pl.Series:
@@ -213,14 +278,30 @@ def _first(one: pl.Series, other: pl.Series) -> pl.Series:
 
 def _decimal_comma(frame: pl.DataFrame) -> bool:
     """Say whether any column can only be read with a decimal comma; then 1,234 is read so in the others too."""
-    for series in frame.iter_columns():
-        if series.dtype != pl.String:
-            continue
-        given = series.drop_nulls()
-        sample = given.gather_every(max(len(given) // _SAMPLE, 1)).str.strip_chars()
-        with_comma = sample.filter(sample.str.contains(",", literal=True))
-        if with_comma.is_empty() or not with_comma.str.contains(_DECIMAL_COMMA).all():
-            continue
-        if not with_comma.str.contains(_GROUPED).all():
-            return True
-    return False
+    texts = [series for series in frame.iter_columns() if series.dtype == pl.String]
+    samples = (series.drop_nulls().gather_every(_step(len(series) - series.null_count())) for series in texts)
+    return any(_needs_decimal_comma(sample) for sample in samples)
+
+
+def _decimal_comma_in(parts: Iterable[pl.DataFrame], given: Mapping[str, int], names: Collection[str]) -> bool:
+    """Say the same of a table in parts, from the same sample; `given` counts the cells that the columns hold."""
+    seen = dict.fromkeys(given, 0)
+    samples: dict[str, list[pl.Series]] = {name: [] for name in names}
+    for part in parts:
+        for name in names:
+            cells, step = part[name].cast(pl.String).drop_nulls(), _step(given[name])
+            samples[name].append(cells.gather_every(step, offset=-seen[name] % step))
+            seen[name] += len(cells)
+    return any(_needs_decimal_comma(pl.concat(sample)) for sample in samples.values())
+
+
+def _step(given: int) -> int:
+    return max(given // _SAMPLE, 1)
+
+
+def _needs_decimal_comma(sample: pl.Series) -> bool:
+    cells = sample.str.strip_chars()
+    with_comma = cells.filter(cells.str.contains(",", literal=True))
+    if with_comma.is_empty() or not with_comma.str.contains(_DECIMAL_COMMA).all():
+        return False
+    return not with_comma.str.contains(_GROUPED).all()

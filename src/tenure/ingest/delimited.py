@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,11 +64,38 @@ def _sample(content: bytes, start: int, quote: str) -> bytes:
 
 
 def _agreement(sample: bytes, delimiter: str, quote: str) -> tuple[float, int]:
-    counts = np.concatenate([piece.delimiters for piece in _pieces(sample, delimiter, quote)])[:_SAMPLE_LINES]
+    counts = np.concatenate([piece.delimiters for piece in _pieces(_blocks(sample), delimiter, quote)])[:_SAMPLE_LINES]
     counts = counts[counts >= 0]
     if counts.size == 0 or counts[0] == 0:
         return 0.0, 0
     return float(np.mean(counts == counts[0])), int(counts[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some whole records: where their bytes start, how many bytes and how many records they are."""
+
+    start: int
+    size: int
+    records: int
+
+
+def plain_stretches(blocks: Iterable[bytes], form: Form, *, begin: int, every: int) -> list[Stretch] | None:
+    """Return where each run of `every` records lies in a text that comes in blocks, the first record at `begin`.
+
+    None where `plain_records` would be None.
+    """
+    found: list[Stretch] = []
+    start, records, width, end = begin, 0, len(form.first), begin
+    for piece in _pieces(blocks, form.delimiter, form.quote):
+        if _is_odd(piece, width):
+            return None
+        for at in range(every - records - 1, piece.ends.size, every):
+            stop = end + int(piece.ends[at]) + 1
+            found.append(Stretch(start, stop - start, every))
+            start, records = stop, -(at + 1)
+        records, end = records + piece.delimiters.size, end + piece.length
+    return [*found, Stretch(start, end - start, records)] if records else found
 
 
 def plain_records(content: bytes, form: Form) -> int | None:
@@ -77,9 +104,8 @@ def plain_records(content: bytes, form: Form) -> int | None:
     None where that is not so; then only reading cell by cell tells what is there.
     """
     seen, width = 0, len(form.first)
-    for piece in _pieces(content, form.delimiter, form.quote, begin=form.rest):
-        wrong = piece.delimiters != width - 1 if width > 1 else piece.delimiters > 0
-        if wrong.any() or piece.stray_quote:
+    for piece in _pieces(_blocks(content, form.rest), form.delimiter, form.quote):
+        if _is_odd(piece, width):
             return None
         seen += piece.delimiters.size
     return seen
@@ -87,17 +113,36 @@ def plain_records(content: bytes, form: Form) -> int | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """How many delimiters outside quotes each record of a piece of text has (-1: blank line); any quote in a cell."""
+    """How many delimiters outside quotes each record of a piece of text has (-1: blank line); any quote in a cell.
+
+    `ends` are the positions of the line feeds that end a record, `length` the bytes of the piece. A last record without
+    line feed is a piece of its own, of no bytes.
+    """
 
     delimiters: NDArray[np.int64]
     stray_quote: bool
+    ends: NDArray[np.int64]
+    length: int
 
 
-def _pieces(content: bytes, delimiter: str, quote: str, *, begin: int = 0) -> Iterator[_Piece]:
+def _is_odd(piece: _Piece, width: int) -> bool:
+    wrong = piece.delimiters != width - 1 if width > 1 else piece.delimiters > 0
+    return bool(wrong.any()) or piece.stray_quote
+
+
+def _blocks(content: bytes, begin: int = 0) -> Iterator[memoryview]:
+    view = memoryview(content)
+    return (view[start : start + _CHUNK] for start in range(begin, len(content), _CHUNK))
+
+
+def _pieces(blocks: Iterable[bytes | memoryview], delimiter: str, quote: str) -> Iterator[_Piece]:
     inside, carried, length, before = False, 0, 0, ord("\n")
     opens_after = np.array([ord(delimiter), ord("\n"), ord(quote)], dtype=np.uint8)
-    for start in range(begin, len(content), _CHUNK):
-        piece = np.frombuffer(content, dtype=np.uint8, count=min(_CHUNK, len(content) - start), offset=start)
+    nothing = np.array([], dtype=np.int64)
+    empty = True
+    for block in blocks:
+        empty = False
+        piece = np.frombuffer(block, dtype=np.uint8)
         quotes = piece == ord(quote)
         quoted = np.logical_xor.accumulate(quotes) ^ inside
         opening = np.flatnonzero(quotes & quoted)
@@ -115,11 +160,11 @@ def _pieces(content: bytes, delimiter: str, quote: str, *, begin: int = 0) -> It
             carried, length = carried + int(marks.size), length + int(piece.size)
         counts[(widths == 1) | ((widths == 2) & (piece[np.maximum(ends - 1, 0)] == ord("\r")))] = -1
         inside, before = bool(quoted[-1]), int(piece[-1])
-        yield _Piece(counts, not bool(np.isin(previous, opens_after).all()))
+        yield _Piece(counts, not bool(np.isin(previous, opens_after).all()), ends, piece.size)
     if length:
-        yield _Piece(np.array([carried], dtype=np.int64), inside)
-    elif begin >= len(content):
-        yield _Piece(np.array([], dtype=np.int64), False)
+        yield _Piece(np.array([carried], dtype=np.int64), inside, nothing, 0)
+    elif empty:
+        yield _Piece(nothing, False, nothing, 0)
 
 
 def _record_ends(content: bytes, start: int, quote: str) -> Iterator[int]:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -51,18 +52,32 @@ def _read_file(path: Path, log: Log) -> pl.DataFrame:
     if text.note:
         log.note(f"{path.name} {text.note}.")
     content = text.content if b"\n" in text.content else text.content.replace(b"\r", b"\n")
-    form = find_form(content, where=str(path))
-    names = _column_names(form, path)
-    if _is_data(form.first):
-        log.note(f"{path.name} has no header; its columns are called {names[0]} to {names[-1]}.")
-        form = Form(form.delimiter, form.quote, form.first, 0)
+    form, names = form_and_names(content, path, log)
     body = content[form.rest :]
     if not body or body.isspace():
         raise EmptyDataError(
             f"{path.name} holds a header and no rows.", where=str(path), hint="Look at how the file was written."
         )
-    table = _fast(body, content, form, names)
-    return _Cells(path, content, form, names).table() if table is None else table
+    table = None
+    if (records := plain_records(content, form)) is not None:
+        table = read_plain(body, form, names, records)
+    if table is not None:
+        return table
+    lines = io.StringIO(body.decode(), newline="")
+    return next(read_cells(lines, path, form, names, before=content.count(b"\n", 0, form.rest)))
+
+
+def form_and_names(content: bytes, path: Path, log: Log) -> tuple[Form, list[str]]:
+    """Return how the text is cut, its first record being data where there is no header, and the columns' names.
+
+    `content` may be the start of a longer text. Errors as in `Csv.read`.
+    """
+    form = find_form(content, where=str(path))
+    names = _column_names(form, path)
+    if _is_data(form.first):
+        log.note(f"{path.name} has no header; its columns are called {names[0]} to {names[-1]}.")
+        form = Form(form.delimiter, form.quote, form.first, 0)
+    return form, names
 
 
 def _column_names(form: Form, path: Path) -> list[str]:
@@ -90,11 +105,8 @@ def _is_data(first: tuple[str, ...]) -> bool:
     return bool(first) and all(_NUMBER.fullmatch(cell.strip()) for cell in first)
 
 
-def _fast(body: bytes, content: bytes, form: Form, names: list[str]) -> pl.DataFrame | None:
-    """Return the table where the text is plain enough for the fast reader, else None."""
-    records = plain_records(content, form)
-    if records is None:
-        return None
+def read_plain(body: bytes, form: Form, names: list[str], records: int) -> pl.DataFrame | None:
+    """Return the table of a text that is plain enough for the fast reader, else None; blank cells are null."""
     try:
         table = pl.read_csv(
             body,
@@ -109,41 +121,49 @@ def _fast(body: bytes, content: bytes, form: Form, names: list[str]) -> pl.DataF
     return table if table.height == records else None
 
 
-class _Cells:
-    """Reads cell by cell: slower, takes stray quotes and blank lines, and knows the number of a wrong line."""
+def read_cells(
+    lines: Iterable[str], path: Path, form: Form, names: list[str], *, before: int, rows: int | None = None
+) -> Iterator[pl.DataFrame]:
+    """Read cell by cell: slower, takes stray quotes and blank lines, and knows the number of a wrong line.
 
-    def __init__(self, path: Path, content: bytes, form: Form, names: list[str]) -> None:
-        self._path = path
-        self._names = names
-        self._before = content.count(b"\n", 0, form.rest)
-        self._reader = csv.reader(
-            io.StringIO(content[form.rest :].decode(), newline=""), delimiter=form.delimiter, quotechar=form.quote
-        )
+    Yields tables of `rows` rows (left out: one of all), blank cells as null. `before` counts the lines before the first.
 
-    def table(self) -> pl.DataFrame:
-        """Return the table, blank cells as null."""
-        columns: list[list[str | None]] = [[] for _ in self._names]
-        line = self._before + 1
-        try:
-            for record in self._reader:
-                if record or len(columns) == 1:
-                    self._check_width(record or [""], line)
-                    for column, cell in zip(columns, record or [""], strict=True):
-                        column.append(None if cell in _EMPTY else cell)
-                line = self._before + self._reader.line_num + 1
-        except csv.Error as error:
-            raise UnreadableDataError(
-                f"{self._path.name} cannot be cut into cells at line {line}: {error}.",
-                where=f"{self._path}, line {line}",
-                hint="Look for a quote that is opened there and never closed.",
-            ) from error
-        return pl.DataFrame(dict(zip(self._names, columns, strict=True)), schema=dict.fromkeys(self._names, pl.String))
-
-    def _check_width(self, record: list[str], line: int) -> None:
-        if len(record) == len(self._names):
-            return
+    Raises:
+        UnreadableDataError: a line has more or fewer cells than there are names, or a quote is never closed.
+    """
+    reader = csv.reader(lines, delimiter=form.delimiter, quotechar=form.quote)
+    columns: list[list[str | None]] = [[] for _ in names]
+    line, full = before + 1, False
+    try:
+        for record in reader:
+            if record or len(columns) == 1:
+                _check_width(record or [""], names, path, line)
+                for column, cell in zip(columns, record or [""], strict=True):
+                    column.append(None if cell in _EMPTY else cell)
+            line = before + reader.line_num + 1
+            full = rows is not None and len(columns[0]) == rows
+            if full:
+                yield _table(names, columns)
+                columns = [[] for _ in names]
+    except csv.Error as error:
         raise UnreadableDataError(
-            f"Line {line} of {self._path.name} has {len(record)} cells, the header has {len(self._names)}.",
-            where=f"{self._path}, line {line}",
-            hint="Mend that line; a cell that holds the delimiter or a line break must stand in quotes.",
-        )
+            f"{path.name} cannot be cut into cells at line {line}: {error}.",
+            where=f"{path}, line {line}",
+            hint="Look for a quote that is opened there and never closed.",
+        ) from error
+    if columns[0] or not full:
+        yield _table(names, columns)
+
+
+def _table(names: list[str], columns: list[list[str | None]]) -> pl.DataFrame:
+    return pl.DataFrame(dict(zip(names, columns, strict=True)), schema=dict.fromkeys(names, pl.String))
+
+
+def _check_width(record: list[str], names: list[str], path: Path, line: int) -> None:
+    if len(record) == len(names):
+        return
+    raise UnreadableDataError(
+        f"Line {line} of {path.name} has {len(record)} cells, the header has {len(names)}.",
+        where=f"{path}, line {line}",
+        hint="Mend that line; a cell that holds the delimiter or a line break must stand in quotes.",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,16 +46,20 @@ def _read_file(path: Path, log: Log) -> pl.DataFrame:
     try:
         table = pl.read_ndjson(text.content, infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
-        _point_at_bad_line(path, text.content)
+        point_at_bad_line(path, text.content.split(b"\n"))
         raise unreadable(path, error, what="does not read as JSON lines") from error
     # The reader's own order of columns is not that of the lines.
     first = list(json.loads(text.content.lstrip().split(b"\n", 1)[0]))
     return table[first + sorted(set(table.columns) - set(first))]
 
 
-def _point_at_bad_line(path: Path, content: bytes) -> None:
-    """Raise for the first line that is not a JSON object."""
-    for number, line in enumerate(content.split(b"\n"), start=1):
+def point_at_bad_line(path: Path, lines: Iterable[bytes]) -> None:
+    """Raise for the first line that is not a JSON object.
+
+    Raises:
+        UnreadableDataError: there is such a line.
+    """
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         problem = _problem(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,8 +40,19 @@ class Parquet:
 
 
 def _read_file(path: Path) -> pl.DataFrame:
-    try:
+    with reading_parquet(path):
         return pl.read_parquet(path, hive_partitioning=False, glob=False)
+
+
+@contextmanager
+def reading_parquet(path: Path) -> Iterator[None]:
+    """Turn what polars says of a file that cannot be read into our errors.
+
+    Raises:
+        DuplicateColumnError, UnreadableDataError: as in `Parquet.read`.
+    """
+    try:
+        yield
     except pl.exceptions.DuplicateError as error:
         raise DuplicateColumnError(
             f"{path.name} holds a column name twice: {error}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -73,9 +73,20 @@ class Sql:
             UnreadableDataError: the query cannot be run.
             EmptyDataError: the query gives no rows.
         """
+        batches = list(self.batches(source, query, folder))
+        if not batches:
+            raise EmptyDataError("The query gives no rows.", where="data.query", hint="Run it by hand and look.")
+        return one_below_the_other(batches).rechunk()
+
+    def batches(self, source: str, query: str | None, folder: Path) -> Iterator[pl.DataFrame]:
+        """Yield the rows in tables of up to 50,000, through a cursor of the server; errors as in `read`.
+
+        A column may have another type in another batch: `one_below_the_other` says which holds both.
+        """
         url = _url_of(source, folder)
         try:
-            return _rows(url, query)
+            yield from _batches(url, query)
+            return
         except SQLAlchemyError as error:
             failure = _as_our_error(error, url)
         # Raised outside of the except block: the driver's error, chained, could carry the connection's secrets.
@@ -125,7 +136,7 @@ def _sqlite_url(url: sa.URL, folder: Path) -> sa.URL:
     return url.set(database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
 
 
-def _rows(url: sa.URL, query: str | None) -> pl.DataFrame:
+def _batches(url: sa.URL, query: str | None) -> Iterator[pl.DataFrame]:
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
     except ModuleNotFoundError as error:
@@ -138,11 +149,18 @@ def _rows(url: sa.URL, query: str | None) -> pl.DataFrame:
             raise UnreadableDataError("The query gives no rows back.", where="data.query", hint="Write a SELECT.")
         names = list(result.keys())
         _refuse_repeated(names)
-        batches = [_table(names, rows) for rows in result.partitions(_BATCH)]
-    if not batches:
-        raise EmptyDataError("The query gives no rows.", where="data.query", hint="Run it by hand and look.")
+        for rows in result.partitions(_BATCH):
+            yield _table(names, rows)
+
+
+def one_below_the_other(batches: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of all batches; each column gets the type that holds all its values.
+
+    Raises:
+        UnreadableDataError: there is no such type.
+    """
     try:
-        return pl.concat(batches, how="vertical_relaxed").rechunk()
+        return pl.concat(batches, how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
         raise UnreadableDataError(
             f"A column of the query changes its type between rows: {error}.",
