@@ -121,6 +121,13 @@ class FolderReadOnlyError(ConfigError):
     title = "A folder cannot be written"
 
 
+class JobChangedError(ConfigError):
+    """An unfinished scoring job was to do something else than what is asked for now."""
+
+    code = "job-changed"
+    title = "An unfinished job was to do something else"
+
+
 # ---- the data are wrong: look at the data (exit 3) ----
 
 

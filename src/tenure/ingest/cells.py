@@ -77,9 +77,7 @@ def typed(frame: pl.DataFrame) -> Typed:
     )
 
 
-def conform(
-    frame: pl.DataFrame, schema: Schema, *, styles: Mapping[str, Style] | None = None
-) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, schema: Schema, *, styles: Mapping[str, Style] | None = None) -> pl.DataFrame:
     """Return `frame` with every column that `schema` knows in the type it was learnt with; other columns are kept.
 
     Cells that do not fit become empty. How numbers stand in text is a matter of the whole table: where `frame` is a

@@ -126,7 +126,7 @@ def read_cells(
 ) -> Iterator[pl.DataFrame]:
     """Read cell by cell: slower, takes stray quotes and blank lines, and knows the number of a wrong line.
 
-    Yields tables of `rows` rows (left out: one of all), blank cells as null. `before` counts the lines before the first.
+    Yields tables of `rows` rows (left out: one of all), blank cells as null. `before` counts the lines before these.
 
     Raises:
         UnreadableDataError: a line has more or fewer cells than there are names, or a quote is never closed.
