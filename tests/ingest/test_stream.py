@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import sqlite3
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from tenure.core.data import Column, Kind, Schema
 from tenure.core.errors import DuplicateColumnError, EmptyDataError, SourceMissingError, UnreadableDataError
 from tenure.core.ports import Silent
 from tenure.ingest.cells import conform, number_styles
+from tenure.ingest.delimited import find_form, plain_records, plain_stretches
+from tenure.ingest.stream.files import PlainJsonLines
 from tenure.ingest.stream.rows import RowStream, identity_of, open_rows
 from tenure.ingest.table import read_rows
 
@@ -118,7 +122,7 @@ def _json_lines(folder: Path) -> str:
 
 
 def _types_that_widen_late(folder: Path) -> str:
-    lines = [f'{{"count": {at}, "city": {at}}}' for at in range(30)]
+    lines = [f'{{"count": {at}, "city": {at}, "extra": null}}' for at in range(30)]
     lines += ['{"count": 1.5, "city": "Ulm", "price": "1,234.5"}', "", '{"city": 2.5}']
     (folder / "rows.jsonl").write_text("\n".join(lines))
     return "rows.jsonl"
@@ -232,6 +236,33 @@ def test_long_columns_are_sampled_alike_in_parts(part_rows: int, rare: int, odd:
     styles = number_styles(lambda: frame.iter_slices(part_rows), SCHEMA)
     parts = [conform(part, SCHEMA, styles=styles) for part in frame.iter_slices(part_rows)]
     assert_frame_equal(pl.concat(parts), conform(frame, SCHEMA))
+
+
+@pytest.mark.parametrize("block", [1, 40, 200, 1_000_000])
+def test_types_of_json_lines_do_not_depend_on_the_blocks_they_are_found_in(tmp_path: Path, block: int) -> None:
+    for write in (_json_lines, _types_that_widen_late):
+        path = tmp_path / write(tmp_path)
+        assert PlainJsonLines(path, block=block).dtypes == dict(pl.read_ndjson(path, infer_schema_length=None).schema)
+
+
+@given(
+    st.lists(st.sampled_from(["a,b", '"x,y",z', '"line\nfeed",2', '"",', "1,2\r"]), min_size=1, max_size=30),
+    st.integers(1, 12),
+    st.integers(1, 40),
+    st.booleans(),
+)
+def test_records_are_found_whatever_the_blocks(records: list[str], every: int, block: int, ends: bool) -> None:
+    text = ("one,two\n" + "\n".join(records) + "\n" * ends).encode()
+    form = find_form(text, where="text")
+    blocks = [text[at : at + block] for at in range(form.rest, len(text), block)]
+    found = plain_stretches(blocks, form, begin=form.rest, every=every)
+    assert found is not None
+    assert [stretch.records for stretch in found[:-1]] == [every] * (len(found) - 1)
+    assert sum(stretch.records for stretch in found) == plain_records(text, form) == len(records)
+    pieces = [text[stretch.start : stretch.start + stretch.size] for stretch in found]
+    assert b"".join(pieces) == text[form.rest :]
+    read = [row for piece in pieces for row in csv.reader(io.StringIO(piece.decode(), newline=""))]
+    assert read == list(csv.reader(io.StringIO(text[form.rest :].decode(), newline="")))
 
 
 def test_a_wrong_line_of_json_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -100,12 +101,27 @@ class PlainJsonLines:
 
     commas = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, block: int = BLOCK) -> None:
         self.path = path
         try:
-            self.dtypes: dict[str, pl.DataType] = dict(pl.scan_ndjson(path, infer_schema_length=None).collect_schema())
+            self.dtypes: dict[str, pl.DataType] = self._widest(block)
         except pl.exceptions.PolarsError as error:
             raise self._unreadable(error) from error
+
+    def _widest(self, block: int) -> dict[str, pl.DataType]:
+        """Return the types that polars would find in all lines, from blocks of them.
+
+        Blocks that bring a new key or type are kept and looked at together, so that its own rules join the types.
+        """
+        kept, widest = b"", dict[str, pl.DataType]()
+        with self.path.open("rb") as file:
+            while lines := file.readlines(block):
+                found = _dtypes_of(b"".join(lines))
+                if any(dtype != pl.Null and dtype != widest.get(name) for name, dtype in found.items()):
+                    kept += b"".join(lines)
+                    widest |= _dtypes_of(kept)
+                widest = found | widest
+        return widest
 
     def runs(self, rows: int) -> list[Run]:
         """Return where each `rows` lines that are not blank lie."""
@@ -135,6 +151,12 @@ class PlainJsonLines:
     def _unreadable(self, error: Exception) -> UnreadableDataError:
         point_at_bad_line(self.path, self._lines())
         return unreadable(self.path, error, what="does not read as JSON lines")
+
+
+def _dtypes_of(lines: bytes) -> dict[str, pl.DataType]:
+    if lines.isspace():
+        return {}
+    return dict(pl.scan_ndjson(io.BytesIO(lines), infer_schema_length=None).collect_schema())
 
 
 class ParquetRows:
