@@ -63,7 +63,8 @@ class CutOff:
     """An output whose job is cut off after some parts, as Ctrl-C does it."""
 
     def __init__(self, output: Output, after: int, *, taken: bool = True) -> None:
-        self.place, self.form, self.folder = output.place, output.form, output.folder
+        self.place, self.identity = output.place, output.identity
+        self.form, self.folder = output.form, output.folder
         self._output, self._after, self._taken = output, after, taken
 
     def check(self) -> None:
@@ -345,15 +346,36 @@ def base(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
+def _engine(url: str) -> sa.Engine:
+    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
+
+
 def _ask_base(url: str, statement: str) -> list[tuple]:
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
-    with engine.connect() as connection:
+    with _engine(url).connect() as connection:
         return [tuple(row) for row in connection.execute(sa.text(statement))]
 
 
 def _tables(url: str) -> list[str]:
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
-    return sa.inspect(engine).get_table_names()
+    return sa.inspect(_engine(url)).get_table_names()
+
+
+def test_views_on_a_table_see_the_new_rows(workspace: Workspace, base: str) -> None:
+    _score(workspace, TableOutput(base, "scores", workspace.folder / "jobs"))
+    with _engine(base).begin() as connection:
+        connection.execute(sa.text("CREATE VIEW sure AS SELECT customer FROM scores WHERE probability > 0.9"))
+    before = _ask_base(base, "SELECT count(*) FROM sure")
+    small_world(50, seed=2).write_csv(workspace.folder / "rows.csv")
+    _score(workspace, TableOutput(base, "scores", workspace.folder / "jobs"))
+    expected = _whole(workspace).table.filter(pl.col("probability") > 0.9).height
+    assert _ask_base(base, "SELECT count(*) FROM sure") == [(expected,)] != before
+
+
+def test_a_job_that_failed_before_its_first_part_leaves_room_for_another(workspace: Workspace, base: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _score(workspace, CutOff(TableOutput(base, "scores", workspace.folder / "jobs"), 0))
+    other = _ask(workspace, extras=Extras(reasons=1), fresh=True)
+    _score(workspace, TableOutput(base, "scores", workspace.folder / "jobs"), other)
+    assert _tables(base) == ["scores"]
 
 
 def test_a_table_is_filled_once_and_replaced_whole(workspace: Workspace, base: str) -> None:
@@ -372,6 +394,10 @@ def test_a_table_is_filled_once_and_replaced_whole(workspace: Workspace, base: s
         found = _ask_base(base, f"SELECT {named} FROM scores ORDER BY {ROW}")
         assert_frame_equal(pl.DataFrame(found, schema=expected.schema, orient="row"), expected, rel_tol=1e-12)
         _score(workspace, TableOutput(base, "scores", workspace.folder / "jobs"), asked)
+    other = replace(asked, extras=Extras())
+    _score(workspace, TableOutput(base, "scores", workspace.folder / "jobs"), other)
+    assert _ask_base(base, f"SELECT count(*), max({ROW}) FROM scores") == [(ROWS, ROWS)]
+    assert "action" not in {column["name"] for column in sa.inspect(_engine(base)).get_columns("scores")}
     assert not list((workspace.folder / "jobs").iterdir())
 
 
@@ -392,8 +418,7 @@ def test_a_part_that_stands_in_the_table_is_not_inserted_again(workspace: Worksp
 
 
 def test_a_table_of_somebody_else_is_never_replaced(workspace: Workspace, base: str) -> None:
-    engine = sa.create_engine(base.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
-    with engine.begin() as connection:
+    with _engine(base).begin() as connection:
         connection.execute(sa.text("CREATE TABLE customers (prediction TEXT)"))
     with pytest.raises(ConfigError, match="no earlier output"):
         _score(workspace, TableOutput(base, "customers", workspace.folder / "jobs"))

@@ -20,11 +20,12 @@ _BLOCK: Final = 1 << 23
 class Output(Protocol):
     """What becomes of finished parts.
 
-    `place` is what people see, without secrets. `form` is how a part is written: csv, jsonl or parquet. `folder` is
-    where the job lies.
+    `place` is what people see and `identity` what tells it from others, both without secrets. `form` is how a part is
+    written: csv, jsonl or parquet. `folder` is where the job lies.
     """
 
     place: str
+    identity: str
     form: str
     folder: Path
 
@@ -49,10 +50,11 @@ class FileOutput:
     """One file: the parts one after the other."""
 
     def __init__(self, path: Path, form: str) -> None:
-        self.path = path
+        self.path = path.absolute()
         self.place = str(path)
+        self.identity = str(self.path)
         self.form = form
-        self.folder = path.with_name(f"{path.name}.parts")
+        self.folder = self.path.with_name(f"{path.name}.parts")
 
     def check(self) -> None:
         """Raise where a folder stands in the file's place."""
@@ -91,9 +93,10 @@ class FolderOutput:
     form = "parquet"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.absolute()
         self.place = f"{path}/"
-        self.folder = path.with_name(f"{path.name}.parts")
+        self.identity = f"{self.path}/"
+        self.folder = self.path.with_name(f"{path.name}.parts")
 
     def check(self) -> None:
         """Raise where the folder holds what no earlier job wrote."""

@@ -107,7 +107,7 @@ def _wish(
     options = {"part_rows": part_rows, "log": asked.log} | asdict(asked.extras)
     return {
         "input": rows,
-        "output": output.place,
+        "output": output.identity,
         "version": version.label,
         "model": version.model,
         "options": options,
@@ -117,6 +117,7 @@ def _wish(
 def _opened(workspace: Workspace, scorer: Scorer, asked: Asked, job: Job, part_rows: int) -> RowStream:
     """Open the rows; where they cannot be scored, a new job leaves no folder behind."""
     log = workspace.context.log
+    log.progress(0.0, "finding the rows")
     try:
         stream = open_rows(
             asked.source,

@@ -18,6 +18,8 @@ from tenure.engine.batch.job import Job
 
 ROW: Final = "input_row"
 """The column that says which row of the input is answered, counted from 1."""
+_MADE: Final = -1
+"""Stands among the parts once the table for them is made."""
 _LONGEST: Final = 40
 _WHERE: Final = "--out"
 _CONNECT_SECONDS: Final = 10
@@ -29,7 +31,7 @@ class TableOutput:
     form = "parquet"
 
     def __init__(self, url: str, table: str, jobs: Path) -> None:
-        self.place = f"table {table} in {redacted(url)}"
+        self.place = self.identity = f"table {table} in {redacted(url)}"
         self.folder = jobs / re.sub(r"[^A-Za-z0-9]+", "-", f"{redacted(url)}-{table}").strip("-")
         schema, _, name = table.rpartition(".")
         if not name or len(name) > _LONGEST:
@@ -70,12 +72,13 @@ class TableOutput:
         self._filled = filled
         with self._translated(), self._engine.begin() as connection:
             if self._has(connection, self._progress.name):
-                known = connection.execute(sa.select(self._progress.c.job, self._progress.c.part)).all()
-                if all(each.job == job.id for each in known) and self._has(connection, filled.name):
-                    return frozenset(each.part for each in known)
+                known = connection.execute(sa.select(self._progress).where(self._progress.c.job == job.id)).all()
+                if known and self._has(connection, filled.name):
+                    return frozenset(each.part for each in known) - {_MADE}
             for table in (filled, self._progress):
                 table.drop(connection, checkfirst=True)
                 table.create(connection)
+            connection.execute(sa.insert(self._progress), {"job": job.id, "part": _MADE})
         return frozenset()
 
     def take(self, job: Job, part: int, first_row: int) -> None:
@@ -90,7 +93,10 @@ class TableOutput:
         path.unlink()
 
     def finish(self, job: Job, parts: int, rows: int) -> None:
-        """Put the filled table in the place of an earlier one, in one transaction."""
+        """Put the filled table in the place of an earlier one, in one transaction.
+
+        Where that has the same columns only its rows are replaced, so that rights and views on it stay.
+        """
         if self._filled is None:
             raise TypeError("finish comes after begin")
         quote = self._engine.dialect.identifier_preparer
@@ -102,15 +108,23 @@ class TableOutput:
                     where=self.place,
                     hint="Start again with --fresh.",
                 )
-            self._refuse_a_strangers_table(connection)
-            sa.Table(self._name, sa.MetaData(schema=self._schema)).drop(connection, checkfirst=True)
-            filled = quote.format_table(self._filled)
-            connection.exec_driver_sql(f"ALTER TABLE {filled} RENAME TO {quote.quote(self._name)}")
+            before = self._refuse_a_strangers_table(connection)
+            names = [column.name for column in self._filled.columns]
+            old = sa.Table(self._name, sa.MetaData(schema=self._schema), *map(sa.Column, names))
+            if before == set(names):
+                connection.execute(sa.delete(old))
+                connection.execute(sa.insert(old).from_select(names, sa.select(self._filled)))
+                self._filled.drop(connection)
+            else:
+                old.drop(connection, checkfirst=True)
+                filled = quote.format_table(self._filled)
+                connection.exec_driver_sql(f"ALTER TABLE {filled} RENAME TO {quote.quote(self._name)}")
             self._progress.drop(connection)
 
-    def _refuse_a_strangers_table(self, connection: sa.Connection) -> None:
+    def _refuse_a_strangers_table(self, connection: sa.Connection) -> set[str]:
+        """Return the columns of the table that an earlier job wrote, none where there is none."""
         if not self._has(connection, self._name):
-            return
+            return set()
         columns = {column["name"] for column in sa.inspect(connection).get_columns(self._name, schema=self._schema)}
         if not {ROW, "prediction", "version"} <= columns:
             raise ConfigError(
@@ -118,6 +132,7 @@ class TableOutput:
                 where="--table",
                 hint="Give another name; an earlier output is replaced, other tables never.",
             )
+        return columns
 
     def _has(self, connection: sa.Connection, name: str) -> bool:
         return sa.inspect(connection).has_table(name, schema=self._schema)
