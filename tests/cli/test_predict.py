@@ -84,7 +84,7 @@ def test_a_small_table_is_logged_and_a_large_one_only_on_request() -> None:
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on() -> None:
-    small_world(20_000, seed=5).write_csv("many.csv")
+    small_world(40_000, seed=5).write_csv("many.csv")
     words = ["predict", "many.csv", "--chunk-rows", "100", "--no-log", "--out", "scored.csv"]
     process = subprocess.Popen([sys.executable, "-m", "tenure", *words], stderr=subprocess.PIPE, text=True)
     parts = Path("scored.csv.parts") / "parts"

@@ -187,7 +187,7 @@ def test_a_job_that_was_cut_off_goes_on(workspace: Workspace, form: str, after: 
 
 
 def test_killing_the_command_again_and_again_loses_and_repeats_no_row(office: Path) -> None:
-    rows = 12_000
+    rows = 40_000
     small_world(rows, seed=5).write_csv(office / "many.csv")
     words = ["predict", "many.csv", "--chunk-rows", "100", "--no-log", "--quiet"]
     subprocess.run(_command(*words, "--out", "whole.csv"), cwd=office, check=True, stdout=subprocess.DEVNULL)

@@ -26,11 +26,13 @@ from tenure.ingest.stream.rows import RowStream, identity_of, open_rows
 from tenure.model.scorer import Scorer
 from tenure.state.leases import Lease
 
-PART_ROWS: Final = 50_000
+PART_ROWS: Final = 20_000
+EXPLAINED_PART_ROWS: Final = 1_000
+"""Reasons take a hundred times as long, and a part should take seconds."""
 LOGGED_ROWS: Final = 100_000
 """Tables of up to so many rows are logged where nothing else is said."""
 _PART_CELLS: Final = 2_000_000
-_FEWEST_PART_ROWS: Final = 1_000
+_FEWEST_PART_ROWS: Final = 500
 _NOTE_SECONDS: Final = 30.0
 
 
@@ -75,7 +77,7 @@ def score_in_parts(workspace: Workspace, version: ModelVersion, scorer: Scorer, 
     started = workspace.context.timer()
     output.check()
     rows_at_start = identity_of(asked.source, asked.query, asked.folder)
-    part_rows = asked.part_rows or _fitting_rows(scorer)
+    part_rows = asked.part_rows or _fitting_rows(scorer, asked.extras)
     with Lease(workspace.database, f"predict {output.folder}", clock=workspace.context.clock):
         job = open_job(
             output.folder, _wish(asked, version, output, rows_at_start, part_rows), form=output.form, fresh=asked.fresh
@@ -96,9 +98,10 @@ def score_in_parts(workspace: Workspace, version: ModelVersion, scorer: Scorer, 
     return Tally(stream.rows, work.resumed_rows, seconds, tuple(work.columns), log)
 
 
-def _fitting_rows(scorer: Scorer) -> int:
-    """Return how many rows make a part whose numbers take little memory however wide the model is."""
-    return max(min(PART_ROWS, _PART_CELLS // max(scorer.model.plan.width, 1)), _FEWEST_PART_ROWS)
+def _fitting_rows(scorer: Scorer, extras: Extras) -> int:
+    """Return how many rows make a part that takes little time and memory, however wide the model is."""
+    most = EXPLAINED_PART_ROWS if extras.reasons else PART_ROWS
+    return max(min(most, _PART_CELLS // max(scorer.model.plan.width, 1)), _FEWEST_PART_ROWS)
 
 
 def _wish(
