@@ -40,7 +40,7 @@ def test_reasons_and_action_are_written_on_request() -> None:
     written = _predict("rows.csv", "--reasons", "2", "--action", "--no-log", "--out", "scored.jsonl")["result"]
     assert shown["columns"] == written["columns"]
     assert {"action", "reason_1", "reason_2_value", "reason_2_contribution"} <= set(shown["columns"])
-    assert {row["action"] for row in shown["predictions"]} == {"act", None}
+    assert {row["action"] for row in shown["predictions"]} == {"act", "none"}
     assert shown["predictions"] == pl.read_ndjson("scored.jsonl").to_dicts()
 
 

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 import tenure
 from tenure.core.ports import Silent
+from tenure.engine.batch.answers import Extras, answer_table
 from tenure.engine.runner import run_walk
-from tenure.engine.scoring import score_table
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.ingest.table import read_rows
 from tenure.serving.app import create_app
@@ -78,7 +78,11 @@ def test_file_request_and_call_give_the_same_answers(
     assert scorer.model.schema["due"].format == "%d/%m/%Y"
     pl.DataFrame(rows).write_csv(tmp_path / "new.csv")
     read = read_rows(str(tmp_path / "new.csv"), None, tmp_path, Silent(), schema=scorer.model.schema)
-    from_file = score_table(champion, scorer, read, at=visits.context.clock()).shown["probability"].to_list()
+    from_file = (
+        answer_table(champion, scorer, read, Extras(), at=visits.context.clock(), log=False)
+        .table["probability"]
+        .to_list()
+    )
     asked = TestClient(create_app(visits), base_url=HERE).post("/predict", json={"rows": rows}).json()["predictions"]
     assert [answer["probability"] for answer in asked] == pytest.approx(from_file, abs=1e-12)
     with tenure.open(visits.folder) as project:

@@ -14,7 +14,7 @@ from tenure.core.lifecycle import ModelVersion, PredictionRecord
 from tenure.core.modelling import Task
 from tenure.core.project import Project
 from tenure.engine.fields import FieldGuard
-from tenure.engine.scoring import storable
+from tenure.engine.scoring import NO_ACTION, storable
 from tenure.engine.texts import check_name
 from tenure.model.fitted import FittedModel
 from tenure.model.program import Answered
@@ -22,7 +22,6 @@ from tenure.model.scorer import Scorer
 from tenure.model.values import NO_MOMENT, moment_of, text_of
 from tenure.state.times import iso, micros
 
-NO_ACTION: Final = "none"
 _MOST_MOMENT: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999."""
 _LEAST_MOMENT: Final = -62_135_596_800_000_000
@@ -61,8 +60,7 @@ class Holder:
         time_column = self.model.time
         self._kept = [*kept, time_column] if time_column is not None and time_column not in kept else kept
         self._date_names = [column.name for column in self.model.dates.columns]
-        is_decided = self.model.task is Task.BINARY and project.value.is_given
-        self._action = project.value.action if is_decided else None
+        self._action = project.value.action if self.model.task is Task.BINARY else None
         self._positive = self.model.classes[-1] if self.model.classes else None
 
     def answers(self, rows: Sequence[Mapping[str, Any]]) -> list[Answered]:
@@ -76,7 +74,7 @@ class Holder:
         return self.scorer.answers(rows)
 
     def action(self, said: Answered) -> str | None:
-        """Return the recommended action; None where the owner did not say what decisions are worth."""
+        """Return the recommended action; None where the answer is no yes or no."""
         if self._action is None:
             return None
         return self._action if said.prediction == self._positive else NO_ACTION

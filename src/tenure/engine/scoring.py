@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-
-import polars as pl
 
 from tenure.core.errors import DataError
 from tenure.core.lifecycle import ModelVersion, PredictionRecord
 from tenure.engine.texts import check_name
 from tenure.model.bundle import FittedModel
-from tenure.model.scorer import Scored, Scorer
+from tenure.model.scorer import Scored
 from tenure.model.values import NO_MOMENT, moment_of, text_of
 
+NO_ACTION: Final = "none"
+"""What is recommended for a predicted no."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -116,29 +115,3 @@ def event_time(value: object) -> str | None:
 def _iso(moment: datetime) -> str:
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return aware.isoformat(timespec="microseconds")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredTable:
-    """A scored table: what is shown of each row, and what the log keeps of it, in the same order."""
-
-    shown: pl.DataFrame
-    records: list[PredictionRecord]
-
-
-def score_table(version: ModelVersion, scorer: Scorer, rows: pl.DataFrame, *, at: datetime) -> ScoredTable:
-    """Score a table; what is shown is key, prediction, probability or interval, and version of each row.
-
-    Raises:
-        SchemaChangedError: a column that the model needs is missing.
-    """
-    model = scorer.model
-    key = rows[model.key] if model.key is not None and model.key in rows.columns else None
-    scored = scorer.score(rows)
-    needed = {column.name for column in model.schema.features} | {model.time, model.key}
-    kept = rows.select(name for name in rows.columns if name in needed).to_dicts()
-    return ScoredTable(
-        shown=scored.to_frame(model, version=version.label, key=key),
-        records=prediction_records(model, version, kept, scored, at=at),
-    )
-

@@ -15,7 +15,7 @@ from tenure.core.errors import ConfigError
 from tenure.core.lifecycle import ModelVersion, PredictionRecord
 from tenure.core.modelling import Task
 from tenure.core.project import Project
-from tenure.engine.scoring import prediction_records
+from tenure.engine.scoring import NO_ACTION, prediction_records
 from tenure.model.fitted import FittedModel
 from tenure.model.scorer import Scorer
 from tenure.model.values import texts_of
@@ -113,7 +113,7 @@ def _answer(
     added = []
     if extras.action is not None:
         done = {model.classes[-1]: extras.action}
-        said = table["prediction"].replace_strict(done, default=None, return_dtype=pl.String)
+        said = table["prediction"].replace_strict(done, default=NO_ACTION, return_dtype=pl.String)
         added.append(said.alias("action"))
     added += _reasons(scorer, rows, extras.reasons)
     if added:
