@@ -11,12 +11,14 @@ import importlib.util
 import inspect
 import sys
 from functools import cache
-from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tenure.core.errors import UnknownPluginError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -37,6 +39,13 @@ def plugin_names(kind: str, *, project: Path | None = None) -> tuple[str, ...]:
     if project is not None:
         found |= {path.stem for path in _own_folder(kind, project).glob("*.py")}
     return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+def built_in(kind: str, name: str) -> type[Any] | None:
+    """Import and return the built-in plug-in of that kind and name, None where there is none; quicker than `plugin`."""
+    if not (_built_in_folder(kind) / f"{name}.py").exists():
+        return None
+    return _only_class(importlib.import_module(f"{HOMES[kind]}.{name}"))
 
 
 def plugin(kind: str, name: str, *, project: Path | None = None) -> type[Any]:
@@ -62,6 +71,8 @@ def plugin(kind: str, name: str, *, project: Path | None = None) -> type[Any]:
 @cache
 def _points(kind: str, path: tuple[str, ...]) -> EntryPoints:
     """Return a kind's entry points on an import path; going through all installed packages takes 30 ms each time."""
+    from importlib.metadata import entry_points
+
     return entry_points(group=f"tenure.{kind}")
 
 

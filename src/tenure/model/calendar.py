@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
 CALENDAR_PARTS: Final = ("month", "day", "weekday", "hour", "minute", "season_sin", "season_cos")
+
+CLOCK_PARTS: Final = {"hour": 3_600_000_000, "minute": 60_000_000}
+"""Parts that count within the day, and the microseconds of one."""
 
 _DAY: Final = 86_400_000_000
 _MINUTE: Final = 60_000_000
@@ -44,16 +46,7 @@ def calendar_of(moment: Any) -> dict[str, Any]:
     }
 
 
-def calendar_part(part: str, moment: int) -> float:
-    """Return one calendar part of microseconds since 1970."""
-    if part == "hour":
-        return float(moment % _DAY // _MINUTE // 60)
-    if part == "minute":
-        return float(moment % _DAY // _MINUTE)
-    return _of_day(moment // _DAY)[part]
-
-
-@lru_cache(maxsize=1024)
-def _of_day(day: int) -> dict[str, float]:
-    """Return the parts that a whole day shares; rows that come together are of few days."""
-    return {part: float(number) for part, number in calendar_of(day * _DAY).items()}
+def parts_of_day(day: int, parts: tuple[str, ...]) -> tuple[float, ...]:
+    """Return parts that a whole day shares, for days since 1970."""
+    found = calendar_of(day * _DAY)
+    return tuple(float(found[part]) for part in parts)

@@ -10,14 +10,14 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenure.core.modelling import Floats, Indices
-from tenure.model.calendar import calendar_of, calendar_part
+from tenure.model.calendar import CLOCK_PARTS, calendar_of, parts_of_day
 from tenure.model.operation import Arrays, Get, Numbers, Operation, Step
 from tenure.model.text import LONGEST_TEXT, TopicModel, terms_of
 from tenure.model.values import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _NAN: Final = float("nan")
 _DAY: Final = 86_400_000_000
+_EXACT: Final = 2**53
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,14 @@ class Number(Operation):
 
         def step(get: Get, numbers: Numbers) -> None:
             value = get(source)
-            number = value if type(value) is float else number_of(value)
-            numbers[at] = number if number - number == 0.0 else fill  # neither NaN nor infinite
+            kind = type(value)
+            if kind is float:
+                numbers[at] = value if value - value == 0.0 else fill  # neither NaN nor infinite
+            elif kind is bool or (kind is int and -_EXACT < value < _EXACT):
+                numbers[at] = value
+            else:
+                number = number_of(value)
+                numbers[at] = fill if number != number else number
 
         return step
 
@@ -160,12 +167,23 @@ class Calendar(Operation):
 
     def step(self, at: int) -> Step:
         """Return what writes one number for each part."""
-        source, places = self.source, tuple(enumerate(self.parts, at))
+        source, places = self.source, range(at, at + len(self.parts))
+        parts = tuple(part for part in self.parts if part not in CLOCK_PARTS)
+        daily = [place for place, part in zip(places, self.parts, strict=True) if part not in CLOCK_PARTS]
+        of_day = lru_cache(maxsize=1024)(partial(parts_of_day, parts=parts))  # rows that come together are of few days
+        clock = [(at, CLOCK_PARTS[p]) for at, p in zip(places, self.parts, strict=True) if p in CLOCK_PARTS]
 
         def step(get: Get, numbers: Numbers) -> None:
             moment = get(source)
-            for place, part in places:
-                numbers[place] = _NAN if moment == NO_MOMENT else calendar_part(part, moment)
+            if moment == NO_MOMENT:
+                for place in places:
+                    numbers[place] = _NAN
+                return
+            day, since = divmod(moment, _DAY)
+            for place, number in zip(daily, of_day(day), strict=True):
+                numbers[place] = number
+            for place, unit in clock:
+                numbers[place] = since // unit
 
         return step
 

@@ -30,7 +30,8 @@ def catboost_rows(matrix: Floats, categorical: Sequence[bool]) -> Any:
     codes = np.array(categorical, dtype=bool)
     kinds: dict[str, Any] = {}
     if not codes.all():
-        kinds["num_feature_data"] = np.ascontiguousarray(matrix[:, ~codes], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large for 32 bits is infinite to CatBoost
+            kinds["num_feature_data"] = np.ascontiguousarray(matrix[:, ~codes], dtype=np.float32)
     if codes.any():
         whole = np.nan_to_num(matrix[:, codes], nan=-1.0).astype(np.int64)
         kinds["cat_feature_data"] = whole.astype(np.bytes_).astype(object)
