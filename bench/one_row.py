@@ -287,7 +287,11 @@ def difference(answered: Any, batch: Any) -> float:
     for at, one in enumerate(answered):
         if one.prediction != batch.labels[at]:
             return float("inf")
-        pairs = zip((*one.probabilities, one.low, one.high), (*batch.probabilities[at], batch.low[at], batch.high[at]))
+        pairs = zip(
+            (*one.probabilities, one.low, one.high),
+            (*batch.probabilities[at], batch.low[at], batch.high[at]),
+            strict=True,
+        )
         most = max(most, *(abs(ours - theirs) for ours, theirs in pairs))
     return most
 

@@ -98,6 +98,7 @@ def test_intervals_and_curves_are_kept(tiny_world: World, tmp_path: Path) -> Non
     again = Scorer.load(tmp_path)
     assert again.model.probability_interval == model.probability_interval
     assert again.model.curve == model.curve
+    assert type(again.model.contract["size"].low) is float
     for name in ("probabilities", "low", "high"):
         whole, expected = (getattr(scorer.score(world.frame), name) for scorer in (again, Scorer(model)))
         np.testing.assert_array_equal(whole, expected)
@@ -219,17 +220,24 @@ def test_files_that_do_not_fit_together_are_refused(stored: Path) -> None:
         read_bundle(stored)
 
 
-def test_loading_and_scoring_imports_neither_training_nor_its_libraries(stored: Path) -> None:
+@every_task
+def test_loading_and_answering_imports_nothing_that_is_slow_to_load(
+    tiny_world: World, task: Task, tmp_path: Path
+) -> None:
+    world = tiny_world(task)
+    write_bundle(world.model, tmp_path, sample=world.frame)
     code = (
         "import sys, json, pathlib\n"
         "from tenure.model.scorer import Scorer\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "scorer = Scorer.load(folder)\n"
-        "scorer.score_row(json.loads((folder / 'rows.json').read_bytes())['rows'][0])\n"
-        "heavy = ('tenure.training', 'sklearn', 'scipy', 'lightgbm', 'pandas', 'pyarrow', 'catboost', 'sqlalchemy')\n"
+        "row = json.loads((folder / 'rows.json').read_bytes())['rows'][0]\n"
+        "scorer.score_row(row), scorer.answer(row), scorer.answers([row] * 99)\n"
+        "heavy = ('tenure.training', 'sklearn', 'scipy', 'lightgbm', 'pandas', 'pyarrow', 'catboost', 'sqlalchemy',\n"
+        "         'polars', 'pydantic', 'narwhals')\n"
         "print([name for name in heavy if name in sys.modules])\n"
     )
-    told = subprocess.run([sys.executable, "-c", code, str(stored)], capture_output=True, text=True, check=False)
+    told = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (told.stdout.strip(), told.stderr) == ("[]", "")
 
 

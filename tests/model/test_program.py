@@ -193,7 +193,8 @@ def a_scorer(tiny_world: World, task: Task, mix: str, afterwards: str = "plain")
         kinds = MIXES[mix]
         weights = np.linspace(1, 2, len(kinds)) / np.linspace(1, 2, len(kinds)).sum()
         members = tuple(
-            WeightedMember(f"m{at}", float(w), kind(task)) for at, (w, kind) in enumerate(zip(weights, kinds))
+            WeightedMember(f"m{at}", float(w), kind(task))
+            for at, (w, kind) in enumerate(zip(weights, kinds, strict=True))
         )
         MADE.models[task, mix] = replace(tiny_world(task).model, plan=PLAN, members=members, threshold=None)
     changed = AFTERWARDS[afterwards]
