@@ -2,10 +2,10 @@
 
     python bench/one_row.py [DATA_FOLDER --set NAME] [--rows 20000] [--trees 200] [--peers PEERS --budget 60]
 
-The table is planted: 30 columns of numbers, counts, a pair whose ratio tells, yes and no, categories of few and of many
-levels, two dates, some of it missing; or a set of a folder. Five folds of it train five boosters each (31 leaves), once
-on the encoded columns and once with prepared features, and each ensemble becomes a stored model with temperature, curve
-and interval. Measured over fresh rows, each another one, as JSON brings them:
+The table is planted: 30 columns of numbers, counts, amounts that are mostly zero, a pair whose ratio tells, yes and no,
+categories of few and of many levels, two dates, some of it missing; or a set of a folder. Five folds of it train five
+boosters (31 leaves), once on the encoded columns and once with prepared features, and each ensemble becomes a stored
+model with temperature, curve and interval. Measured over fresh rows, each another one, as JSON brings them:
 
 - ours: `Scorer.answer`; the library's part of it: the five single-row calls on a buffer that is ready;
 - beside it `Booster.predict` of LightGBM's own package, five times: on a row that is ready, and on a pandas frame;
@@ -117,7 +117,8 @@ def planted(fresh: int, seed: int = 0) -> Rows:
     """Return a mixed table of 30 columns whose target follows a ratio, levels, a date and some numbers."""
     rng = np.random.default_rng(seed)
     rows = _LEARNED + fresh
-    columns: dict[str, Any] = {f"number_{at}": np.round(rng.normal(size=rows) * 10**at, 4) for at in range(8)}
+    columns: dict[str, Any] = {f"number_{at}": np.round(rng.normal(size=rows) * 10**at, 4) for at in range(5)}
+    columns |= {f"paid_{at}": np.round(rng.lognormal(3, 1, rows) * (rng.random(rows) < 0.2), 2) for at in range(3)}
     columns |= {f"count_{at}": rng.poisson(2.0 + 3 * at, rows) for at in range(5)}
     columns |= {"income": np.round(rng.lognormal(10, 0.6, rows), 2), "debt": np.round(rng.lognormal(9, 0.8, rows), 2)}
     columns |= {f"is_{at}": rng.random(rows) < 0.3 + 0.2 * at for at in range(3)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -46,7 +47,7 @@ def calendar_of(moment: Any) -> dict[str, Any]:
     }
 
 
-def parts_of_day(day: int, parts: tuple[str, ...]) -> tuple[float, ...]:
+def parts_of_day(day: int, parts: Iterable[str]) -> tuple[float, ...]:
     """Return parts that a whole day shares, for days since 1970."""
     found = calendar_of(day * _DAY)
     return tuple(float(found[part]) for part in parts)

@@ -10,7 +10,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
@@ -167,20 +167,22 @@ class Calendar(Operation):
 
     def step(self, at: int) -> Step:
         """Return what writes one number for each part."""
-        source, places = self.source, range(at, at + len(self.parts))
-        parts = tuple(part for part in self.parts if part not in CLOCK_PARTS)
-        daily = [place for place, part in zip(places, self.parts, strict=True) if part not in CLOCK_PARTS]
-        of_day = lru_cache(maxsize=1024)(partial(parts_of_day, parts=parts))  # rows that come together are of few days
-        clock = [(at, CLOCK_PARTS[p]) for at, p in zip(places, self.parts, strict=True) if p in CLOCK_PARTS]
+        source, places = self.source, dict(zip(self.parts, range(at, at + len(self.parts)), strict=True))
+        clock = [(place, CLOCK_PARTS[part]) for part, place in places.items() if part in CLOCK_PARTS]
+        daily = {part: place for part, place in places.items() if part not in CLOCK_PARTS}
+
+        @lru_cache(maxsize=1024)  # rows that come together are of few days
+        def of_day(day: int) -> tuple[tuple[int, float], ...]:
+            return tuple(zip(daily.values(), parts_of_day(day, daily), strict=True))
 
         def step(get: Get, numbers: Numbers) -> None:
             moment = get(source)
             if moment == NO_MOMENT:
-                for place in places:
+                for place in places.values():
                     numbers[place] = _NAN
                 return
             day, since = divmod(moment, _DAY)
-            for place, number in zip(daily, of_day(day), strict=True):
+            for place, number in of_day(day):
                 numbers[place] = number
             for place, unit in clock:
                 numbers[place] = since // unit
