@@ -274,6 +274,27 @@ def test_a_row_rows_and_a_table_get_the_same_bits(
 
 
 @every_task
+def test_a_model_of_no_columns_answers_too(tiny_world: World, task: Task) -> None:
+    members = (WeightedMember("mean", 1.0, a_constant(task)),)
+    scorer = Scorer(replace(tiny_world(task).model, plan=ColumnPlan([]), members=members))
+    alone = scorer.answer({})
+    assert scorer.answers([{}] * 99) == [alone] * 99
+    np.testing.assert_array_equal(numbers([alone])[0], of_table(scorer, [{}])[1][0])
+
+
+def test_prepared_features_that_no_split_reads_are_left_out(tiny_world: World) -> None:
+    prepared = a_prepared(Task.BINARY, seed=1)
+    wide = np.hstack([a_matrix(), np.zeros((300, prepared.preparation.width))])
+    trees = trees_of(Task.BINARY, wide, seed=3)
+    nothing = prepared.preparation.narrowed(np.zeros(prepared.preparation.width, dtype=np.bool_))
+    for preparation in (prepared.preparation, nothing):
+        members = (WeightedMember("trees", 1.0, PreparedMember(preparation, trees)),)
+        scorer = Scorer(replace(tiny_world(Task.BINARY).model, plan=PLAN, members=members))
+        rows = [{"size": 0.5, "plan": "max"}, {"plan": "plus", "seen": "2024-01-02"}, {}]
+        np.testing.assert_array_equal(numbers(scorer.answers(rows)), of_table(scorer, rows)[1])
+
+
+@every_task
 def test_an_answer_holds_nothing_of_numpy(tiny_world: World, task: Task) -> None:
     scorer = a_scorer(tiny_world, task, "all", "curved")
     for one in (scorer.answer({}), *scorer.answers([{}] * (ROW_BY_ROW + 1))):
