@@ -150,10 +150,10 @@ def test_the_action_stands_where_the_probability_reaches_the_threshold(workspace
     extras = extras_of(workspace.project, scorer.model, reasons=0, action=True, ids=False)
     table = _whole(workspace, extras).table
     threshold = scorer.model.threshold if scorer.model.threshold is not None else 0.5
-    acted = (table["action"] == "act").fill_null(False).to_numpy()
+    acted = (table["action"] == "act").to_numpy()
     assert np.array_equal(acted, table["probability"].to_numpy() >= threshold)
     assert 0 < acted.sum() < ROWS
-    assert table["action"].null_count() == ROWS - acted.sum()
+    assert (table["action"] == "none").sum() == ROWS - acted.sum()
 
 
 def test_columns_come_in_the_order_that_is_documented(workspace: Workspace) -> None:
