@@ -18,11 +18,11 @@ from tenure.core.uncertainty import measured_on, score_with_interval
 from tenure.model.fitted import WeightedMember
 from tenure.model.plan import ColumnPlan
 from tenure.training.budget import Course
-from tenure.training.closing import Ensemble
 from tenure.training.families.lightgbm import LightGBMFamily
 from tenure.training.honesty import expected_score, gain_of_mean, next_period
 from tenure.training.material import Material
 from tenure.training.scores import score
+from tenure.training.served import Ensemble
 
 METRIC = {Task.BINARY: "roc_auc", Task.MULTICLASS: "log_loss", Task.REGRESSION: "rmse"}
 
@@ -140,6 +140,8 @@ def bag(task: Task, folds: int = 5, *, seed: int = 0) -> tuple[Material, Validat
         judges=(),
         judged=rows[:1],
         reports={},
+        bags=tuple((WeightedMember(configuration.name, 1.0, member),) for member in members),
+        served_folds=folds,
     )
     return in_room(problem, course, Scheme.CROSS, ensemble)
 

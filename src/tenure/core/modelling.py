@@ -164,6 +164,34 @@ class Importance:
     share: float
 
 
+class Way(StrEnum):
+    """How an ensemble that would take too long for a row was made to fit."""
+
+    PRUNED = "pruned"
+    DISTILLED = "distilled"
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """What an ensemble lost so that a row is answered in time.
+
+    Times are estimates for one row in microseconds: aimed at, of the whole ensemble, and of the one that serves.
+    `lost` is how much worse the metric is than the whole ensemble's on the same `rows`, before calibration, with its
+    95 % interval; positive is worse. `left_out` are candidates, `says` puts all of it into words.
+    """
+
+    way: Way
+    left_out: tuple[str, ...]
+    aim_us: float
+    before_us: float
+    after_us: float
+    lost: float
+    low: float
+    high: float
+    rows: int
+    says: str
+
+
 @dataclass(frozen=True, slots=True)
 class Leaderboard(Record):
     """All candidates of a training, and the model built from the best of them.
@@ -177,7 +205,9 @@ class Leaderboard(Record):
     `expected` is what new rows will show of the model that serves: `score` corrected for what the members of several
     folds gain by answering together, with the interval for a measurement on a third as many rows as were learned from
     (None in boards of older versions); `expected_says` is its reason in words.
-    `budget_seconds` is 0 where a number of trials was asked for instead.
+    `budget_seconds` is 0 where a number of trials was asked for instead. `row_us` is the estimated time of a row of the
+    model that serves, in microseconds (0 in boards of older versions); `trim` is there where the best ensemble would
+    have taken too long.
     """
 
     task: str
@@ -201,3 +231,5 @@ class Leaderboard(Record):
     made_from: tuple[str, ...] = ()
     expected: Score | None = None
     expected_says: str = ""
+    row_us: float = 0.0
+    trim: Trim | None = None

@@ -17,6 +17,8 @@ from tenure.core.ports import Deadline
 TRAINING_SHARE: Final = 0.70
 """Of the project's budget, the rest is for the other rooms."""
 CHEAP_HEAT_SHARE: Final = 0.15
+DISTILLING_SHARE: Final = 0.15
+"""Kept for a student where the ensemble takes longer for a row than it may."""
 _UNKNOWN_HEAT_SHARE: Final = 0.4
 _USEFUL_HEAT: Final = 0.6
 """A heat with less than this part of what earlier heats took would fit stunted models."""

@@ -3,113 +3,101 @@
 Cross validation: the members of the folds are served as they are (a bag), and the weights that mix a fold's
 predictions were chosen on the other folds. Forward: weights are chosen on the folds before the last, the last fold is
 only reported, and the chosen configurations learn once more from all rows.
+What would take too long for a row gives way to what does not (`trimming`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from math import inf
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tenure.core.modelling import Floats, Fold, Indices
+from tenure.core.modelling import Floats, Fold
 from tenure.core.ports import Deadline
 from tenure.model.fitted import WeightedMember
-from tenure.model.members.mlp import MLPMember
-from tenure.model.scorer import Explains
 from tenure.training.budget import affordable
+from tenure.training.distillation import STUDENT
 from tenure.training.ensemble import Pool, choose_weights, cross_fitted_weights, mix
 from tenure.training.race import BASELINE, Race
+from tenure.training.row_time import RowTime
+from tenure.training.served import Ensemble, Untrimmed, named, positions, weighted
+from tenure.training.students import Teacher, finish, try_student
 from tenure.training.track import Entrant, Fit, Job
+from tenure.training.trimming import Choice, choose_folds, choose_mixture
 
 _MOST_LEAVES: Final = 1_500_000
-"""A few milliseconds for one row; the best candidate alone may have more."""
+"""Bounds memory, and a row's time to a few milliseconds; the best candidate alone may have more."""
 _MOST_SEEDS: Final = 5
-_MOST_ASKED_ONE_BY_ONE: Final = 200
 _SPARE: Final = 1.3
 """Another seed is fitted where the time left is so many times what the last one took."""
 
 
-@dataclass(frozen=True, eq=False)
-class Ensemble:
-    """The members to serve, and out-of-fold predictions.
-
-    `rows` are positions in the clean table, in fold order; `predicted`, `baseline`, `reported` belong to them, and
-    `folds` are positions in `rows` of each choosing fold. `judges` never saw the rows `judged`; `reports` are the fits
-    that reported (forward only), by candidate.
-    """
-
-    weights: dict[str, float]
-    members: tuple[WeightedMember, ...]
-    rows: Indices
-    predicted: Floats
-    baseline: Floats
-    reported: NDArray[np.bool_]
-    folds: tuple[Indices, ...]
-    judges: tuple[WeightedMember, ...]
-    judged: Indices
-    reports: dict[str, Fit]
-
-    @property
-    def chosen_on(self) -> Indices:
-        """Return the positions in `rows` of all choosing folds."""
-        return np.concatenate(self.folds)
-
-    def judge(self, matrix: Floats) -> Floats:
-        """Return what the judges say of an encoded matrix."""
-        parts = [part.weight * part.member.predict(matrix) for part in self.judges]
-        answer: Floats = np.sum(parts, axis=0)
-        return answer
-
-    def contributions(self, matrix: Floats) -> Floats:
-        """Return the mean size (n, d) of each number's part in the raw scores of the judges that can explain them.
-
-        Networks are asked twice a column, so of wide tables they are not.
-        """
-        total = np.zeros(matrix.shape)
-        is_wide = matrix.shape[1] > _MOST_ASKED_ONE_BY_ONE
-        for part in self.judges:
-            if isinstance(part.member, Explains) and not (is_wide and isinstance(part.member, MLPMember)):
-                shares = np.abs(part.member.contributions(matrix)[:, :-1, :])
-                total += part.weight * shares.mean(axis=2)
-        return total
-
-
 def close(race: Race) -> Ensemble:
-    """Return the ensemble that the race leads to."""
+    """Return the ensemble that the race leads to, within the limit for one row."""
     if race.course.reporting is None:
         return _close_cross(race)
     return _close_forward(race, race.course.reporting)
 
 
 def _close_cross(race: Race) -> Ensemble:
-    course = race.course
     entrants = _within_leaves(race.complete(), race)
+    full = _of_folds(race, entrants, choose_weights, len(race.course.choosing))
+    if full.row_time.microseconds <= race.limit.allowed:
+        return full
+    candidates = race.complete()
+    choose, folds = choose_folds(race, candidates)
+    pruned = _of_folds(race, candidates, choose, folds)
+    teacher = Teacher(full.crossed, _rounds(entrants), full.row_time, full.predicted, pruned.predicted)
+    student, note = try_student(race, teacher)
+    fit = None if student is None else finish(race, student, full.members, full.predicted, full.rows)
+    untrimmed = Untrimmed(full.predicted, full.weights, full.row_time, note)
+    if student is None or fit is None:
+        return replace(pruned, untrimmed=untrimmed)
+    return replace(
+        pruned,
+        weights={STUDENT: 1.0},
+        members=_alone(fit),
+        predicted=student.entrant.predicted(),
+        judges=_alone(student.entrant.fits[0]),
+        bags=(),
+        crossed=(),
+        served_folds=1,
+        row_time=race.row_times.whole([fit]),
+        untrimmed=untrimmed,
+    )
+
+
+def _of_folds(race: Race, entrants: Sequence[Entrant], choose: Choice, served: int) -> Ensemble:
+    """Return the bag of the members of so many folds, with the weights that `choose` finds for a pool."""
+    course = race.course
     pool = race.pool(entrants)
-    folds = _positions(course.choosing)
-    weights = choose_weights(pool)
+    folds = positions(course.choosing)
+    weights = choose(pool)
     predictions = [entrant.predicted() for entrant in entrants]
-    each = cross_fitted_weights(pool, folds)
+    each = cross_fitted_weights(pool, folds, choose)
     mixed = [mix(w, [p[at] for p in predictions]) for w, at in zip(each, folds, strict=True)]
-    count = len(folds)
-    members = [_fold_members(entrants, weights, at) for at in range(count)]
-    rows = np.concatenate([fold.valid for fold in course.choosing])
+    fits = [[entrant.fits[at] for entrant in entrants] for at in range(len(folds))]
+    bags = tuple(weighted(entrants, weights, mine) for mine in fits)
     return Ensemble(
-        weights=_named(entrants, weights),
-        members=tuple(
-            WeightedMember(part.name, part.weight / count, part.member) for parts in members for part in parts
-        ),
-        rows=rows,
+        weights=named(entrants, weights),
+        members=tuple(replace(part, weight=part.weight / served) for bag in bags[:served] for part in bag),
+        rows=np.concatenate([fold.valid for fold in course.choosing]),
         predicted=np.concatenate(mixed),
         baseline=_baseline(race).predicted(),
-        reported=np.ones(len(rows), dtype=bool),
+        reported=np.ones(len(pool.target), dtype=bool),
         folds=folds,
-        judges=tuple(members[0]),
+        judges=bags[0],
         judged=course.choosing[0].valid,
         reports={},
+        bags=bags,
+        crossed=tuple(weighted(entrants, own, mine) for own, mine in zip(each, fits, strict=True)),
+        served_folds=served,
+        row_time=race.row_times.whole(
+            [fit for mine in fits[:served] for fit, weight in zip(mine, weights, strict=True) if weight > 0]
+        ),
     )
 
 
@@ -118,56 +106,120 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
 
     What is reported is how this way of choosing does on rows that came later.
     """
-    course = race.course
     end = race.budget.racing(0.0)
     entrants = race.complete()
-    reports = {entrant.name: entrant.report for entrant in entrants if entrant.report is not None}
-    weights = race.mixture(entrants, race.pool(entrants))
-    base = _baseline(race)
-    told = [reports[entrant.name].predicted for entrant in entrants]
-    chosen = mix(weights, [entrant.predicted() for entrant in entrants])
-    served = _weights_to_serve(race, entrants, told, reporting, end)
-    return Ensemble(
-        weights=_named(entrants, served),
-        members=_refitted(race, entrants, served, end),
-        rows=np.concatenate([*(fold.valid for fold in course.choosing), reporting.valid]),
-        predicted=np.concatenate([chosen, mix(weights, told)]),
-        baseline=np.concatenate([base.predicted(), reports[base.name].predicted]),
-        reported=np.arange(len(chosen) + len(reporting.valid)) >= len(chosen),
-        folds=_positions(course.choosing),
-        judges=_weighted(entrants, weights, [reports[entrant.name] for entrant in entrants]),
-        judged=reporting.valid,
-        reports=reports,
+    told = [_report(entrant).predicted for entrant in entrants]
+    pools = race.pool(entrants), _whole_pool(race, entrants, told, reporting)
+    weights, served = (race.mixture(entrants, pool) for pool in pools)
+    chosen = _chosen(entrants, served)
+    if race.row_times.affords(chosen, race.course):
+        return _learned_again(race, reporting, entrants, weights, _affordable(race, entrants, served, end), end)
+    full = _said(entrants, weights)
+    row_time = race.limit.whole(*(race.row_times.served(entrant, race.course) for entrant in chosen))
+    fewer, served_fewer = (choose_mixture(race, entrants, pool) for pool in pools)
+    choosing = len(pools[0].target)
+    teacher = Teacher(
+        (
+            *(weighted(entrants, weights, [e.fits[at] for e in entrants]) for at in range(len(race.course.choosing))),
+            weighted(entrants, weights, [_report(entrant) for entrant in entrants]),
+        ),
+        _rounds(chosen),
+        row_time,
+        full[:choosing],
+        _said(entrants, fewer)[:choosing],
+        refits=sum(_seconds_again(race, entrant) for entrant in chosen),
+    )
+    student, note = try_student(race, teacher)
+    untrimmed = Untrimmed(full, named(entrants, served), row_time, note)
+    if student is None:
+        served_fewer = _affordable(race, entrants, served_fewer, end)
+        pruned = _learned_again(race, reporting, entrants, fewer, served_fewer, end)
+        return replace(pruned, untrimmed=untrimmed)
+    whole = _learned_again(race, reporting, entrants, weights, _affordable(race, entrants, served, end), end)
+    told_by = _report(student.entrant)
+    # The student of the report stands in where time is short, as other members do.
+    fit = finish(race, student, whole.members, whole.predicted, whole.rows) or told_by
+    return replace(
+        whole,
+        weights={STUDENT: 1.0},
+        members=_alone(fit),
+        predicted=np.concatenate([student.entrant.predicted(), told_by.predicted]),
+        judges=_alone(told_by),
+        reports={**whole.reports, STUDENT: told_by},
+        row_time=race.row_times.whole([fit]),
+        untrimmed=untrimmed,
     )
 
 
-def _weights_to_serve(
-    race: Race, entrants: Sequence[Entrant], told: Sequence[Floats], reporting: Fold, end: Deadline
-) -> Floats:
-    """Choose weights on all validated rows: a fold counts half of the next one, as the newest rows are most like those
-    to come. Entrants that the time left does not allow to learn from all rows are left out.
+def _learned_again(
+    race: Race, reporting: Fold, entrants: Sequence[Entrant], weights: Floats, served: Floats, end: Deadline
+) -> Ensemble:
+    """Return the ensemble that `weights` report of, its members learned from all rows with the weights `served`."""
+    base = _baseline(race)
+    choosing = sum(len(fold.valid) for fold in race.course.choosing)
+    members, row_time = _refitted(race, entrants, served, end)
+    return Ensemble(
+        weights=named(entrants, served),
+        members=members,
+        rows=np.concatenate([*(fold.valid for fold in race.course.choosing), reporting.valid]),
+        predicted=_said(entrants, weights),
+        baseline=np.concatenate([base.predicted(), _report(base).predicted]),
+        reported=np.arange(choosing + len(reporting.valid)) >= choosing,
+        folds=positions(race.course.choosing),
+        judges=weighted(entrants, weights, [_report(entrant) for entrant in entrants]),
+        judged=reporting.valid,
+        reports={entrant.name: _report(entrant) for entrant in entrants},
+        row_time=row_time,
+    )
+
+
+def _said(entrants: Sequence[Entrant], weights: Floats) -> Floats:
+    """Return what a mixture says of the choosing folds' rows, and then of the reporting fold's."""
+    answers = [entrant.predicted() for entrant in entrants], [_report(entrant).predicted for entrant in entrants]
+    return np.concatenate([mix(weights, part) for part in answers])
+
+
+def _report(entrant: Entrant) -> Fit:
+    """Return what a complete entrant said of the reporting fold."""
+    return entrant.report or entrant.fits[max(entrant.fits)]
+
+
+def _whole_pool(race: Race, entrants: Sequence[Entrant], told: Sequence[Floats], reporting: Fold) -> Pool:
+    """Return what was said of all validated rows: a fold counts half of the next one, as the newest rows are most like
+    those to come.
     """
     folds = [fold.valid for fold in race.course.choosing] + [reporting.valid]
     rows = np.concatenate(folds)
     by_age = np.concatenate([np.full(len(fold), 0.5 ** (len(folds) - at)) for at, fold in enumerate(folds)])
     answers = [np.concatenate([entrant.predicted(), said]) for entrant, said in zip(entrants, told, strict=True)]
     weight = by_age if race.problem.weight is None else by_age * race.problem.weight[rows]
-    pool = Pool.of(race.problem.task, race.problem.target[rows], answers, absolute=race.absolute, weight=weight)
-    weights = race.mixture(entrants, pool)
-    costs = [entrant.pace * race.course.closing_work / race.track.workers for entrant in entrants]
+    return Pool.of(race.problem.task, race.problem.target[rows], answers, absolute=race.absolute, weight=weight)
+
+
+def _affordable(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Deadline) -> Floats:
+    """Return the weights without entrants that the time left does not allow to learn from all rows."""
+    costs = [_seconds_again(race, entrant) for entrant in entrants]
     kept = np.zeros(len(entrants))
     kept[affordable(costs, weights.tolist(), end.left)] = 1.0
     shares: Floats = weights * kept
     return np.array(shares / shares.sum())
 
 
-def _refitted(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Deadline) -> tuple[WeightedMember, ...]:
-    """Fit the chosen on all rows, again with other seeds while time and leaves allow: their mean is steadier.
+def _seconds_again(race: Race, entrant: Entrant) -> float:
+    """Return the wall seconds that an entrant will need to learn from all rows."""
+    return entrant.pace * race.course.closing_work / race.track.workers
+
+
+def _refitted(
+    race: Race, entrants: Sequence[Entrant], weights: Floats, end: Deadline
+) -> tuple[tuple[WeightedMember, ...], RowTime]:
+    """Fit the chosen on all rows, again with other seeds while time, leaves and a row's limit allow: their mean is
+    steadier. Return the members and what a row takes them.
 
     The member of the report stands in where time is short, or where somebody interrupts.
     """
-    weighted = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
-    chosen = sorted(weighted, key=lambda pair: -pair[1])
+    pairs = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
+    chosen = sorted(pairs, key=lambda pair: -pair[1])
     everything = np.arange(race.course.rows)
     fits: list[list[Fit]] = [[] for _ in chosen]
     for seed in range(_MOST_SEEDS):
@@ -184,15 +236,19 @@ def _refitted(race: Race, entrants: Sequence[Entrant], weights: Floats, end: Dea
         for at, job, fit in zip(runners, jobs, done, strict=True):
             if fit is not None and fit.is_grown(job):
                 fits[at].append(fit)
-        leaves = sum(fit.fitted.leaves for mine in fits for fit in mine) * (seed + 2) / (seed + 1)
+        another = (seed + 2) / (seed + 1)
+        leaves = sum(fit.fitted.leaves for mine in fits for fit in mine) * another
         if end.left == inf or end.left < _SPARE * (end.now - before) or leaves > _MOST_LEAVES:
             break
-    return tuple(
+        if not race.limit.affords(*(race.row_times.of(fit).times(another) for mine in fits for fit in mine)):
+            break
+    kept = [found or [_report(entrant)] for (entrant, _), found in zip(chosen, fits, strict=True)]
+    members = tuple(
         WeightedMember(entrant.name, weight / len(mine), fit.fitted.member)
-        for (entrant, weight), found in zip(chosen, fits, strict=True)
-        for mine in [found or [entrant.report or entrant.fits[max(entrant.fits)]]]
+        for (entrant, weight), mine in zip(chosen, kept, strict=True)
         for fit in mine
     )
+    return members, race.row_times.whole([fit for mine in kept for fit in mine])
 
 
 def _within_leaves(entrants: list[Entrant], race: Race) -> list[Entrant]:
@@ -212,25 +268,17 @@ def _by_weight(entrants: list[Entrant], race: Race) -> list[Entrant]:
     return sorted(chosen, key=lambda entrant: -race.weights[entrant.name])
 
 
+def _alone(fit: Fit) -> tuple[WeightedMember, ...]:
+    return (WeightedMember(STUDENT, 1.0, fit.fitted.member),)
+
+
+def _rounds(entrants: Sequence[Entrant]) -> int:
+    return max((fit.fitted.rounds or 0 for entrant in entrants for fit in entrant.fits.values()), default=0)
+
+
+def _chosen(entrants: Sequence[Entrant], weights: Floats) -> list[Entrant]:
+    return [entrant for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
+
+
 def _baseline(race: Race) -> Entrant:
     return next(entrant for entrant in race.entrants if entrant.family.name == BASELINE)
-
-
-def _positions(folds: Sequence[Fold]) -> tuple[Indices, ...]:
-    """Return where the rows of each fold stand when all are put one after the other."""
-    ends = np.cumsum([len(fold.valid) for fold in folds])
-    return tuple(np.arange(end - len(fold.valid), end) for end, fold in zip(ends, folds, strict=True))
-
-
-def _fold_members(entrants: Sequence[Entrant], weights: Floats, at: int) -> list[WeightedMember]:
-    pairs = zip(entrants, weights, strict=True)
-    return [WeightedMember(e.name, float(weight), e.fits[at].fitted.member) for e, weight in pairs if weight > 0]
-
-
-def _weighted(entrants: Sequence[Entrant], weights: Floats, fits: Sequence[Fit]) -> tuple[WeightedMember, ...]:
-    parts = zip(entrants, weights, fits, strict=True)
-    return tuple(WeightedMember(e.name, float(weight), fit.fitted.member) for e, weight, fit in parts if weight > 0)
-
-
-def _named(entrants: Sequence[Entrant], weights: Floats) -> dict[str, float]:
-    return {e.name: float(weight) for e, weight in zip(entrants, weights, strict=True) if weight > 0}

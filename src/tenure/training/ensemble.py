@@ -6,7 +6,7 @@ mislead it, and mixing by it keeps probabilities honest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ _FEW_ROWS: Final = 500
 _SHRUNK_ROWS: Final = 2000
 _SHRINKAGE: Final = 0.2
 _MOST_ROWS: Final = 100_000
+_PRICED_ROWS: Final = 20_000
+_PRICES: Final = (0.0, 0.03, 0.1, 0.3, 1.0)
+"""Of a unit of cost, in units of how far candidates' losses are apart."""
 _NEAR: Final = 0.05
 
 
@@ -59,6 +62,11 @@ class Pool:
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, target=self.target[rows], answers=self.answers[:, rows], weight=weight)
 
+    def thinned(self, most: int) -> Pool:
+        """Return the pool on at most so many evenly spaced rows."""
+        rows = self.answers.shape[1]
+        return self.at(np.arange(0, rows, -(-rows // most)))
+
     def row_losses(self, answers: Floats | None = None) -> Floats:
         """Return the loss of every answer (m, n): of the candidates, or of other answers for the same rows."""
         given = self.answers if answers is None else answers
@@ -85,8 +93,31 @@ def choose_weights(pool: Pool) -> Floats:
     weights, because so few rows cannot tell good candidates apart.
     """
     rows = pool.answers.shape[1]
-    part = pool.at(np.arange(0, rows, -(-rows // _MOST_ROWS)))
-    counts = _greedy(part, _start(part, rows))
+    part = pool.thinned(_MOST_ROWS)
+    return _settled(_greedy(part, _start(part, rows)), rows)
+
+
+def choose_within(pool: Pool, costs: Floats, affords: Callable[[Sequence[int]], bool]) -> Floats | None:
+    """Return the weights (m,) of the lowest loss among mixtures of candidates that `affords` together.
+
+    `costs` (m,) say what each candidate adds about. The same greedy selection runs at several prices of a unit of cost
+    (methods.md 9, point 3), because the best candidate alone may leave room for no other. None where no candidate is
+    affordable.
+    """
+    rows = pool.answers.shape[1]
+    part = pool.thinned(_PRICED_ROWS)
+    losses = part.losses()
+    alone = [at for at in range(len(losses)) if affords([at])]
+    if not alone:
+        return None
+    spread = float(losses[alone].max() - losses[alone].min())
+    priced = costs / max(float(costs[alone].max()), 1e-12) * spread
+    found = [_settled(_greedy_within(part, price * priced, affords), rows) for price in _PRICES]
+    return min(found, key=part.loss)
+
+
+def _settled(counts: Floats, rows: int) -> Floats:
+    """Return weights from how often each candidate was taken, without the small ones."""
     weights = counts / counts.sum()
     weights[weights < SMALLEST_WEIGHT] = 0.0
     if rows < _SHRUNK_ROWS:
@@ -94,6 +125,26 @@ def choose_weights(pool: Pool) -> Floats:
         weights = (1 - _SHRINKAGE) * weights / weights.sum() + _SHRINKAGE * selected / selected.sum()
     normed: Floats = weights / weights.sum()
     return normed
+
+
+def _greedy_within(pool: Pool, priced: Floats, affords: Callable[[Sequence[int]], bool]) -> Floats:
+    """Add the candidate that helps most for its price, while all taken together are affordable.
+
+    Returns how often each was added at the best moment. A candidate pays when it is first taken.
+    """
+    counts, total = np.zeros(len(pool.answers)), np.zeros(pool.answers.shape[1])
+    best_counts, best = counts, np.inf
+    for taken in range(1, STEPS + 1):
+        chosen = [int(at) for at in np.flatnonzero(counts)]
+        eligible = [at for at in range(len(counts)) if at in chosen or affords([*chosen, at])]
+        losses = pool.losses((total + pool.answers[eligible]) / taken)
+        added = np.where(counts[eligible] > 0, 0.0, priced[eligible])
+        place = int(np.argmin(losses + added))
+        counts[eligible[place]] += 1
+        total += pool.answers[eligible[place]]
+        if losses[place] < best:
+            best_counts, best = counts.copy(), float(losses[place])
+    return best_counts
 
 
 def steadied(weights: Floats, losses: Floats, floor: float) -> Floats:
@@ -131,13 +182,15 @@ def _greedy(pool: Pool, counts: Floats) -> Floats:
     return best_counts
 
 
-def cross_fitted_weights(pool: Pool, folds: Sequence[Indices]) -> list[Floats]:
-    """Return, for each fold's rows (positions in the pool), weights chosen on all other rows."""
+def cross_fitted_weights(
+    pool: Pool, folds: Sequence[Indices], choose: Callable[[Pool], Floats] = choose_weights
+) -> list[Floats]:
+    """Return, for each fold's rows (positions in the pool), weights that `choose` finds on all other rows."""
     chosen = []
     for rows in folds:
         others = np.ones(pool.answers.shape[1], dtype=bool)
         others[rows] = False
-        chosen.append(choose_weights(pool.at(np.flatnonzero(others)) if others.any() else pool))
+        chosen.append(choose(pool.at(np.flatnonzero(others)) if others.any() else pool))
     return chosen
 
 

@@ -21,10 +21,10 @@ from tenure.core.modelling import Floats, Score, Task, ValidationPlan
 from tenure.core.ports import Deadline
 from tenure.core.uncertainty import measured_on
 from tenure.model.fitted import WeightedMember
-from tenure.training.closing import Ensemble
 from tenure.training.ensemble import mix
 from tenure.training.material import Material
 from tenure.training.scores import clusters_of, score
+from tenure.training.served import Ensemble
 
 _NEW_ROWS: Final = 3
 """Learned rows for each new row that the stated interval is for."""
@@ -138,10 +138,9 @@ def _gain_of_bag(
     material: Material, ensemble: Ensemble, predicted: Floats, *, calibrate: Corrects, deadline: Deadline
 ) -> float:
     """Return what the bag gains over the members of one fold, from rows asked in random order until the deadline."""
-    folds = len(ensemble.folds)
+    folds = len(ensemble.bags)
     if folds < _FEWEST_FOLDS:
         return 0.0
-    bags = _bags(ensemble)
     problem = material.problem
     fold = np.empty(len(ensemble.rows), dtype=np.int64)
     for at, rows in enumerate(ensemble.folds):
@@ -153,22 +152,17 @@ def _gain_of_bag(
             break
         asked = order[start : start + _BATCH]
         matrix = problem.matrix[ensemble.rows[asked]]
-        said = np.stack([calibrate(_mean_answer(bag, matrix)) for bag in bags])
+        said = np.stack([calibrate(_mean_answer(bag, matrix)) for bag in ensemble.bags])
         others = [(fold[asked] + step) % folds for step in range(1, folds)]
         seen.append(np.stack([said[other, np.arange(len(asked))] for other in others]))
     answers = np.concatenate(seen, axis=1)
     known = order[: answers.shape[1]]
     rows = ensemble.rows[known]
     weight = None if problem.weight is None else problem.weight[rows]
-    return gain_of_mean(material.metric, problem.task, problem.target[rows], predicted[known], answers, weight=weight)
-
-
-def _bags(ensemble: Ensemble) -> list[list[WeightedMember]]:
-    """Return the members of each fold, which stand one fold after the other, with weights that sum to 1."""
-    folds = len(ensemble.folds)
-    size = len(ensemble.members) // folds
-    parts = [ensemble.members[at * size : (at + 1) * size] for at in range(folds)]
-    return [[replace(part, weight=part.weight * folds) for part in bag] for bag in parts]
+    target = problem.target[rows]
+    gain = gain_of_mean(material.metric, problem.task, target, predicted[known], answers, weight=weight)
+    # The variance that a mean of k members is rid of is in proportion to 1 - 1 / k.
+    return gain * (1 - 1 / ensemble.served_folds) / (1 - 1 / folds)
 
 
 def _mean_answer(bag: Sequence[WeightedMember], matrix: Floats) -> Floats:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from tenure.core.modelling import Candidate, Floats, Fold, Indices, Score, ValidationPlan
-from tenure.training.closing import Ensemble
+from tenure.core.modelling import Candidate, Floats, Fold, Indices, Score, Trim, ValidationPlan, Way
+from tenure.core.uncertainty import paired_gain
+from tenure.training.distillation import STUDENT
 from tenure.training.material import Material
 from tenure.training.race import Race
 from tenure.training.scores import clusters_of, mean_score, score
+from tenure.training.served import Ensemble, Untrimmed
 from tenure.training.track import Entrant, Fit
 
 _NOT_RUN: Final = float("nan")
+_COMPARED_ROWS: Final = 50_000
 
 
 def candidates(race: Race, material: Material, ensemble: Ensemble) -> tuple[Candidate, ...]:
@@ -84,6 +88,65 @@ def honest_scores(
         for said in (predicted, ensemble.baseline)
     )
     return ours, base
+
+
+def trim(race: Race, material: Material, plan: ValidationPlan, ensemble: Ensemble) -> Trim | None:
+    """Return what the ensemble lost so that a row is answered in time; None where it lost nothing.
+
+    The difference is that of the reported rows, evenly spaced ones where they are very many.
+    """
+    before = ensemble.untrimmed
+    if before is None:
+        return None
+    told = np.flatnonzero(ensemble.reported)
+    told = told[:: -(-len(told) // _COMPARED_ROWS)]
+    rows = ensemble.rows[told]
+    gain, low, high = paired_gain(
+        material.metric,
+        material.problem.target[rows],
+        ensemble.predicted[told],
+        before.predicted[told],
+        clusters=clusters_of(material.clean, plan, rows),
+        seed=material.problem.seed,
+    )
+    way = Way.DISTILLED if STUDENT in ensemble.weights else Way.PRUNED
+    left_out = tuple(sorted(name for name in before.weights if name not in ensemble.weights))
+    found = Trim(
+        way=way,
+        left_out=left_out,
+        aim_us=race.limit.allowed,
+        before_us=before.row_time.microseconds,
+        after_us=ensemble.row_time.microseconds,
+        lost=-gain,
+        low=-high,
+        high=-low,
+        rows=len(rows),
+        says="",
+    )
+    return replace(found, says=_trim_in_words(found, before, ensemble, material.metric.label))
+
+
+def _trim_in_words(found: Trim, before: Untrimmed, ensemble: Ensemble, metric: str) -> str:
+    if found.way is Way.DISTILLED:
+        done = "so one student that learned to answer as it does serves in its place"
+    else:
+        parts = [f"without {', '.join(found.left_out)}"] if found.left_out else []
+        if ensemble.served_folds < len(ensemble.bags):
+            parts.append(f"with the members of {ensemble.served_folds} of {len(ensemble.bags)} folds")
+        done = "so it serves " + (" and ".join(parts) or "with other weights")
+    times = (
+        f"{_milliseconds(found.before_us)} are thought to be needed for a row, {_milliseconds(found.aim_us)} aimed at"
+    )
+    lost = (
+        f"{metric} is worse by {found.lost:.4g} ({found.low:.4g} to {found.high:.4g}) on the same {found.rows:,} rows"
+    )
+    says = f"For the whole ensemble {times}, {done} in {_milliseconds(found.after_us)}. {lost}."
+    missed = " Even that is more than aimed at." if found.after_us > found.aim_us else ""
+    return f"{says}{missed} {before.note}".rstrip()
+
+
+def _milliseconds(microseconds: float) -> str:
+    return f"{microseconds / 1_000:.2g} ms"
 
 
 def oof_table(material: Material, ensemble: Ensemble, predicted: Floats, *, ids: Sequence[str]) -> pl.DataFrame:

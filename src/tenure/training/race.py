@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from tenure.core.modelling import Configuration, Floats, Fold, Indices
 from tenure.core.ports import Deadline, Log, ModelFamily, Problem
-from tenure.training.budget import CHEAP_HEAT_SHARE, Budget, Course
+from tenure.training.budget import CHEAP_HEAT_SHARE, DISTILLING_SHARE, Budget, Course
 from tenure.training.ensemble import Pool, choose_weights, steadied
+from tenure.training.row_time import RowLimit, RowTimes
 from tenure.training.track import Entrant, Fit, Job, Track
 
 BASELINE: Final = "baseline"
@@ -63,11 +64,16 @@ class Race:
     log: Log
     absolute: bool = False
     trials: int | None = None
+    limit: RowLimit = field(default_factory=RowLimit)
     entrants: list[Entrant] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
     stopped_because: str = ""
     _loss: float = inf
     _unhelpful: int = 0
+    row_times: RowTimes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.row_times = RowTimes(self.problem, self.limit, lambda: self.budget.deadline.now)
 
     def run(self, proposals: Sequence[tuple[ModelFamily, Configuration]]) -> None:
         """Run heats of the proposals in their order until all ran, none helps any more, or the time is up.
@@ -381,9 +387,14 @@ class Race:
         return np.concatenate([values[fold.valid] for fold in self.course.choosing])
 
     def _promised(self) -> float:
-        """Return the wall seconds that the closing fits of the entrants now chosen will take."""
+        """Return the wall seconds that closing will take with the entrants now chosen: fits, and a student's if it is
+        likely to be needed.
+        """
         chosen = [e for e in self.complete() if e.name in self.weights]
-        return sum(e.pace for e in chosen) * self.course.closing_work / self.track.workers
+        fits = sum(e.pace for e in chosen) * self.course.closing_work / self.track.workers
+        if self.budget.seconds == inf or self.row_times.affords(chosen, self.course):
+            return fits
+        return fits + DISTILLING_SHARE * self.budget.seconds
 
 
 def _for_a_look(entrant: Entrant) -> Entrant:

@@ -23,12 +23,14 @@ from tenure.model.intervals import ProbabilityInterval, ValueInterval
 from tenure.model.rows import row_ids
 from tenure.training.budget import TRAINING_SHARE, Budget, refuse
 from tenure.training.calibration import Calibration, calibrate, probability_interval, residual_interval
-from tenure.training.closing import Ensemble, close
+from tenure.training.closing import close
 from tenure.training.honesty import expected_score
 from tenure.training.importance import Judged, measure_importance
-from tenure.training.leaderboard import candidates, honest_scores, oof_table
+from tenure.training.leaderboard import candidates, honest_scores, oof_table, trim
 from tenure.training.material import Material, families_of, prepare, proposals_of
 from tenure.training.race import BASELINE, Race
+from tenure.training.row_time import RowLimit
+from tenure.training.served import Ensemble
 from tenure.training.threshold import Choice, choose_threshold
 from tenure.training.track import Track
 
@@ -92,7 +94,9 @@ def train(
         calibrate=answer.calibration.apply,
         deadline=ctx.deadline(_EXPECTING_SHARE * budget.deadline.left),
     )
-    ranked = candidates(race, material, ensemble)
+    ranked, trimmed = candidates(race, material, ensemble), trim(race, material, plan, ensemble)
+    if trimmed is not None:
+        ctx.log.note(trimmed.says)
     model = _keep(ctx, _model(ctx, snapshot, quality, material, ensemble, answer), material)
     ids = row_ids(material.clean, snapshot.schema, ensemble.rows)
     oof = ctx.artifacts.put_table(oof_table(material, ensemble, answer.predicted, ids=ids))
@@ -121,6 +125,8 @@ def train(
         stopped_because=race.stopped_because,
         clean=quality.clean,
         made_from=(snapshot.digest, quality.digest, plan.digest),
+        row_us=ensemble.row_time.microseconds,
+        trim=trimmed,
     )
 
 
@@ -133,6 +139,7 @@ def _run_race(ctx: Context, material: Material, budget: Budget, families: list[M
         ctx.log,
         absolute=material.metric.name == "mae",
         trials=ctx.project.training.trials,
+        limit=RowLimit.of(ctx.project.serving.max_latency_ms, material.plan),
     )
     race.run(list(proposals_of(ctx, families, material.problem)))
     if not any(entrant.family.name == BASELINE for entrant in race.complete()):
