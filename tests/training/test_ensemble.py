@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.modelling import Task
-from tenure.training.ensemble import SMALLEST_WEIGHT, Pool, choose_weights, cross_fitted_weights, mix
+from tenure.training.ensemble import SMALLEST_WEIGHT, Pool, choose_weights, choose_within, cross_fitted_weights, mix
 
 
 def values_pool(rows: int, errors: list[float], *, seed: int = 0) -> Pool:
@@ -72,3 +72,35 @@ def test_weights_of_a_fold_do_not_look_at_it() -> None:
 def test_mixing_ignores_what_has_no_weight() -> None:
     said = [np.array([1.0, 2.0]), np.array([np.nan, np.nan]), np.array([3.0, 6.0])]
     np.testing.assert_allclose(mix(np.array([0.5, 0.0, 0.5]), said), [2.0, 4.0])
+
+
+@given(
+    seed=st.integers(0, 1_000),
+    costs=st.lists(st.floats(0.1, 10.0), min_size=4, max_size=4),
+    limit=st.floats(0.05, 20.0),
+)
+def test_a_mixture_within_a_limit_is_affordable_and_no_better_than_a_free_one(
+    seed: int, costs: list[float], limit: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    target = rng.normal(size=600)
+    pool = Pool.of(Task.REGRESSION, target, [target + rng.normal(size=600) for _ in costs])
+    prices = np.array(costs)
+    weights = choose_within(pool, prices, lambda chosen: prices[list(chosen)].sum() <= limit)
+    if weights is None:
+        assert min(costs) > limit
+        return
+    assert weights.sum() == pytest.approx(1.0)
+    assert prices[weights > 0].sum() <= limit
+    singles = pool.losses()[prices <= limit]
+    assert pool.loss(weights) <= singles.max()
+
+
+def test_two_cheap_halves_are_worth_more_than_one_dear_whole() -> None:
+    rng = np.random.default_rng(0)
+    target, noise = rng.normal(size=4000), rng.normal(size=4000)
+    pool = Pool.of(Task.REGRESSION, target, [target + 0.9 * rng.normal(size=4000), target + noise, target - noise])
+    costs = np.array([2.0, 1.0, 1.0])
+    weights = choose_within(pool, costs, lambda chosen: costs[list(chosen)].sum() <= 2.0)
+    assert weights is not None
+    np.testing.assert_allclose(weights, [0.0, 0.5, 0.5], atol=0.05)

@@ -24,7 +24,7 @@ from tenure.training.ensemble import Pool, choose_weights, cross_fitted_weights,
 from tenure.training.race import BASELINE, Race
 from tenure.training.row_time import RowTime
 from tenure.training.served import Ensemble, Untrimmed, named, positions, weighted
-from tenure.training.students import Teacher, finish, try_student
+from tenure.training.students import NO_TIME, Teacher, finish, try_student
 from tenure.training.track import Entrant, Fit, Job
 from tenure.training.trimming import Choice, choose_folds, choose_mixture
 
@@ -50,12 +50,13 @@ def _close_cross(race: Race) -> Ensemble:
     candidates = race.complete()
     choose, folds = choose_folds(race, candidates)
     pruned = _of_folds(race, candidates, choose, folds)
-    teacher = Teacher(full.crossed, _rounds(entrants), full.row_time, full.predicted, pruned.predicted)
-    student, note = try_student(race, teacher)
-    fit = None if student is None else finish(race, student, full.members, full.predicted, full.rows)
+    fits = pruned.row_time.microseconds <= race.limit.allowed
+    instead = pruned.predicted if fits else pruned.baseline
+    student, note = try_student(race, Teacher(full.crossed, _rounds(entrants), full.row_time, full.predicted, instead))
+    fit = None if student is None else finish(race, student, full.members)
     untrimmed = Untrimmed(full.predicted, full.weights, full.row_time, note)
     if student is None or fit is None:
-        return replace(pruned, untrimmed=untrimmed)
+        return replace(pruned, untrimmed=replace(untrimmed, note=note or NO_TIME))
     return replace(
         pruned,
         weights={STUDENT: 1.0},
@@ -118,6 +119,7 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
     row_time = race.limit.whole(*(race.row_times.served(entrant, race.course) for entrant in chosen))
     fewer, served_fewer = (choose_mixture(race, entrants, pool) for pool in pools)
     choosing = len(pools[0].target)
+    fits = race.row_times.affords(_chosen(entrants, served_fewer), race.course)
     teacher = Teacher(
         (
             *(weighted(entrants, weights, [e.fits[at] for e in entrants]) for at in range(len(race.course.choosing))),
@@ -126,7 +128,7 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
         _rounds(chosen),
         row_time,
         full[:choosing],
-        _said(entrants, fewer)[:choosing],
+        _said(entrants, fewer)[:choosing] if fits else _baseline(race).predicted(),
         refits=sum(_seconds_again(race, entrant) for entrant in chosen),
     )
     student, note = try_student(race, teacher)
@@ -138,7 +140,7 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
     whole = _learned_again(race, reporting, entrants, weights, _affordable(race, entrants, served, end), end)
     told_by = _report(student.entrant)
     # The student of the report stands in where time is short, as other members do.
-    fit = finish(race, student, whole.members, whole.predicted, whole.rows) or told_by
+    fit = finish(race, student, whole.members) or told_by
     return replace(
         whole,
         weights={STUDENT: 1.0},

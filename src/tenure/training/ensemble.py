@@ -22,7 +22,7 @@ _SHRUNK_ROWS: Final = 2000
 _SHRINKAGE: Final = 0.2
 _MOST_ROWS: Final = 100_000
 _PRICED_ROWS: Final = 20_000
-_PRICES: Final = (0.0, 0.03, 0.1, 0.3, 1.0)
+_PRICES: Final = (0.0, 0.1, 0.3, 1.0, 3.0)
 """Of a unit of cost, in units of how far candidates' losses are apart."""
 _NEAR: Final = 0.05
 

@@ -134,13 +134,12 @@ def _trim_in_words(found: Trim, before: Untrimmed, ensemble: Ensemble, metric: s
         if ensemble.served_folds < len(ensemble.bags):
             parts.append(f"with the members of {ensemble.served_folds} of {len(ensemble.bags)} folds")
         done = "so it serves " + (" and ".join(parts) or "with other weights")
-    times = (
-        f"{_milliseconds(found.before_us)} are thought to be needed for a row, {_milliseconds(found.aim_us)} aimed at"
+    before_us, aim, after = (_milliseconds(time) for time in (found.before_us, found.aim_us, found.after_us))
+    says = (
+        f"The whole ensemble is thought to need {before_us} for a row where {aim} are aimed at, {done} in {after}. "
+        f"That costs {found.lost:.4g} ({found.low:.4g} to {found.high:.4g}; below 0 is a gain) of the {metric} "
+        f"on the same {found.rows:,} rows."
     )
-    lost = (
-        f"{metric} is worse by {found.lost:.4g} ({found.low:.4g} to {found.high:.4g}) on the same {found.rows:,} rows"
-    )
-    says = f"For the whole ensemble {times}, {done} in {_milliseconds(found.after_us)}. {lost}."
     missed = " Even that is more than aimed at." if found.after_us > found.aim_us else ""
     return f"{says}{missed} {before.note}".rstrip()
 

@@ -24,6 +24,7 @@ from tenure.training.track import Entrant, Fit, Job
 
 Members = Sequence[WeightedMember]
 
+NO_TIME: Final = "There was no room or no time for a student of it."
 _ACCEPTED: Final = 0.25
 """Of what is lost without a student, how much it may lose (methods.md 9, point 4)."""
 
@@ -41,8 +42,9 @@ class Teacher:
     """An ensemble that takes too long for a row, and what is left without it.
 
     `by_fold` are its members for each choosing fold, and for the reporting one if there is one; `rounds` the most that
-    one of them took. `predicted` and `pruned` are what it and the ensemble within the limit say of the choosing rows.
-    `refits` are the seconds it still needs to learn from all rows.
+    one of them took. `predicted` and `pruned` are what it and the ensemble within the limit say of the choosing rows;
+    where none is within the limit, the baseline stands for it. `refits` are the seconds it still needs to learn from
+    all rows.
     """
 
     by_fold: tuple[Members, ...]
@@ -72,12 +74,12 @@ def try_student(race: Race, teacher: Teacher) -> tuple[Student | None, str]:
         workers=race.track.workers,
     )
     if lesson is None:
-        return None, "There was no room or no time for a student of it."
+        return None, NO_TIME
     entrant = Entrant(DistilledFamily(()), lesson.configuration)
     jobs = [_job(members, lesson, fold.train, fold.valid) for members, fold in zip(teacher.by_fold, folds, strict=True)]
     fits = _grown(race, jobs)
     if fits is None:
-        return None, "There was no time for a student of it."
+        return None, NO_TIME
     entrant.fits = dict(enumerate(fits[: len(race.course.choosing)]))
     entrant.report = fits[-1] if race.course.reporting else None
     race.entrants.append(entrant)
@@ -87,21 +89,18 @@ def try_student(race: Race, teacher: Teacher) -> tuple[Student | None, str]:
     return Student(entrant, lesson), ""
 
 
-def finish(race: Race, student: Student, members: Members, known: Floats, rows: Indices) -> Fit | None:
-    """Return the student to serve: `members` teach it all rows, `known` is what they say of those they never saw.
+def finish(race: Race, student: Student, members: Members) -> Fit | None:
+    """Return the student to serve, whom `members` teach all rows.
 
-    `known` belongs to `rows`. None where the time does not do, or somebody interrupts.
+    None where the time does not do, or somebody interrupts.
     """
     everything = np.arange(race.course.rows)
-    said = np.full((len(everything), *known.shape[1:]), np.nan)
-    said[rows] = known
-    fits = _grown(race, [_job(members, student.lesson, everything, everything[:1], said)])
+    fits = _grown(race, [_job(members, student.lesson, everything, everything[:1])])
     return None if fits is None else fits[0]
 
 
-def _job(members: Members, lesson: Lesson, train: Indices, asked: Indices, known: Floats | None = None) -> Job:
-    entrant = Entrant(DistilledFamily(members, known), lesson.configuration)
-    return Job(entrant, train, None, asked, inf, lesson.rounds)
+def _job(members: Members, lesson: Lesson, train: Indices, asked: Indices) -> Job:
+    return Job(Entrant(DistilledFamily(members), lesson.configuration), train, None, asked, inf, lesson.rounds)
 
 
 def _grown(race: Race, jobs: Sequence[Job]) -> list[Fit] | None:
