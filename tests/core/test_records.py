@@ -28,7 +28,7 @@ from tenure.core.lifecycle import (
     Verb,
     WindowHealth,
 )
-from tenure.core.modelling import Candidate, Importance, Leaderboard, Scheme, Score, ValidationPlan
+from tenure.core.modelling import Candidate, Importance, Leaderboard, Scheme, Score, Trim, ValidationPlan, Way
 from tenure.core.records import Record, canonical, digest_of, plain
 
 # Text of any kind but lone surrogates, which UTF-8 cannot hold; numbers of any kind, NaN and infinities included.
@@ -86,7 +86,10 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     ),
     st.builds(
         Leaderboard, TEXT, TEXT, tuples(CANDIDATES), TEXT, TEXT, TEXT, SCORES, SCORES, SCORES,
-        tuples(st.builds(Importance, TEXT, FLOAT)), st.none() | FLOAT,
+        tuples(st.builds(Importance, TEXT, FLOAT)), st.none() | FLOAT, row_us=FLOAT,
+        trim=st.none() | st.builds(
+            Trim, st.sampled_from(Way), tuples(TEXT), FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, COUNT, TEXT
+        ),
     ),
     st.builds(
         GateDecision, st.sampled_from(Outcome), TEXT, tuples(FINDINGS),

@@ -58,7 +58,9 @@ def _result(walk: Walk) -> dict[str, Any]:
         "stages": walk.steps,
     }
     if isinstance(board, Leaderboard):
-        result |= {"task": board.task, "score": board.score, "baseline": board.baseline}
+        result |= {"task": board.task, "score": board.score, "baseline": board.baseline, "row_us": board.row_us}
+        if board.trim is not None:
+            result["trim"] = board.trim
     plan = walk.records.get("plan")
     if isinstance(plan, ValidationPlan):
         result |= {"splitter": plan.splitter, "split_reason": plan.reason, "naive": plan.naive_says}
@@ -91,6 +93,8 @@ def _shows(walk: Walk) -> list[RenderableType]:
     board = walk.records.get("leaderboard")
     if isinstance(board, Leaderboard):
         shows.append(f"Score: {board.metric} {score_words(board.score)}; baseline {score_words(board.baseline)}.")
+        if board.trim is not None:
+            shows.append(board.trim.says)
     shows.append(_decision_words(walk))
     dossier = walk.records.get("dossier")
     if isinstance(dossier, Dossier) and dossier.headline:

@@ -248,7 +248,12 @@ class ServingSection(Section):
     host: str = Field("127.0.0.1", description="Loopback unless told otherwise; beyond it a token is needed.")
     port: int = Field(8400, ge=0, le=65_535, description="0 takes any free port.")
     workers: int | None = Field(None, ge=1, le=256, description="Processes that answer. Left out: one for each core.")
-    max_latency_ms: float = Field(5.0, gt=0, description="A model slower than this for one row does not pass.")
+    max_latency_ms: float = Field(
+        5.0,
+        gt=0,
+        description="Milliseconds that one row may take: a slower ensemble gives up members, and what is still slower "
+        "does not pass.",
+    )
     max_rows: int = Field(10_000, gt=0, description="Rows in one request.")
     max_body_mb: float = Field(16.0, gt=0, description="Bytes in one request, in MB.")
     allow_origins: list[str] = Field(

@@ -41,9 +41,10 @@ def _quality(record: QualityReport) -> str:
 
 
 def _leaderboard(record: Leaderboard) -> str:
+    trimmed = "" if record.trim is None else f"{record.trim.way.value} to answer a row in time; "
     return (
         f"{len(record.candidates)} candidates; {record.metric} {score_words(record.score)}, "
-        f"baseline {score_words(record.baseline)}; {record.stopped_because}"
+        f"baseline {score_words(record.baseline)}; {trimmed}{record.stopped_because}"
     ).rstrip("; ")
 
 

@@ -20,6 +20,7 @@ from tenure.reporting.words import (
     Estimate,
     chance,
     metric_in_words,
+    milliseconds,
     number,
     number_range,
     scored,
@@ -103,6 +104,7 @@ def _candidates(story: Story) -> Section:
     expected = (
         [("Expected on new rows", scored(board.expected)), ("Why so", board.expected_says)] if board.expected else []
     )
+    row_time = [("Time for one row", f"about {milliseconds(board.row_us)}, by estimate")] if board.row_us else []
     items = (
         ("Metric", metric),
         ("In words", metric_in_words(board.score)),
@@ -112,6 +114,8 @@ def _candidates(story: Story) -> Section:
         ("Baseline on the same rows", scored(board.baseline)),
         ("Budget", f"{seconds_in_words(board.budget_seconds)}, training used {seconds_in_words(board.seconds)}"),
         ("Stopped because", board.stopped_because or "not stated"),
+        *row_time,
+        *([("Kept within the limit for a row", board.trim.says)] if board.trim else []),
     )
     drawn = [c for c in ranked if math.isfinite(c.score.value)][:_CANDIDATES_DRAWN]
     pictures = (Drawings((_candidates_figure(drawn, metric, board.digest, better=better),)),) if drawn else ()

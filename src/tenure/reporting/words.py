@@ -192,6 +192,11 @@ def metric_in_words(score: Score) -> str:
     return template.format(of_100=f"{score.value * 100:.0f}", plain=number(score.value))
 
 
+def milliseconds(microseconds: float) -> str:
+    """Return a row's time as people say it: 0.21 ms, 12 ms."""
+    return f"{microseconds / 1_000:.2g} ms"
+
+
 def seconds_in_words(seconds: float) -> str:
     """Return a duration as people say it: 48 s, 3 min, 2.5 h."""
     if seconds < 1:
