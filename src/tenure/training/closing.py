@@ -109,59 +109,65 @@ def _close_forward(race: Race, reporting: Fold) -> Ensemble:
     """
     end = race.budget.racing(0.0)
     entrants = race.complete()
-    told = [_report(entrant).predicted for entrant in entrants]
-    pools = race.pool(entrants), _whole_pool(race, entrants, told, reporting)
+    pools = race.pool(entrants), _whole_pool(race, entrants, reporting)
     weights, served = (race.mixture(entrants, pool) for pool in pools)
     chosen = _chosen(entrants, served)
     if race.row_times.affords(chosen, race.course):
-        return _learned_again(race, reporting, entrants, weights, _affordable(race, entrants, served, end), end)
-    full = _said(entrants, weights)
-    row_time = race.limit.whole(*(race.row_times.served(entrant, race.course) for entrant in chosen))
+        return _learned_again(race, reporting, entrants, weights, served, end)
     fewer, served_fewer = (choose_mixture(race, entrants, pool) for pool in pools)
-    choosing = len(pools[0].target)
     fits = race.row_times.affords(_chosen(entrants, served_fewer), race.course)
-    teacher = Teacher(
-        (
-            *(weighted(entrants, weights, [e.fits[at] for e in entrants]) for at in range(len(race.course.choosing))),
-            weighted(entrants, weights, [_report(entrant) for entrant in entrants]),
-        ),
-        _rounds(chosen),
-        row_time,
-        full[:choosing],
-        _said(entrants, fewer)[:choosing] if fits else _baseline(race).predicted(),
-        refits=sum(_seconds_again(race, entrant) for entrant in chosen),
-    )
+    teacher = _teacher(race, entrants, weights, chosen, instead=fewer if fits else None)
     student, note = try_student(race, teacher)
-    untrimmed = Untrimmed(full, named(entrants, served), row_time, note)
+    untrimmed = Untrimmed(_said(entrants, weights), named(entrants, served), teacher.row_time, note)
     if student is None:
-        served_fewer = _affordable(race, entrants, served_fewer, end)
         pruned = _learned_again(race, reporting, entrants, fewer, served_fewer, end)
         return replace(pruned, untrimmed=untrimmed)
-    whole = _learned_again(race, reporting, entrants, weights, _affordable(race, entrants, served, end), end)
-    told_by = _report(student.entrant)
+    whole = _learned_again(race, reporting, entrants, weights, served, end)
+    told = _report(student.entrant)
     # The student of the report stands in where time is short, as other members do.
-    fit = finish(race, student, whole.members) or told_by
+    fit = finish(race, student, whole.members) or told
     return replace(
         whole,
         weights={STUDENT: 1.0},
         members=_alone(fit),
-        predicted=np.concatenate([student.entrant.predicted(), told_by.predicted]),
-        judges=_alone(told_by),
-        reports={**whole.reports, STUDENT: told_by},
+        predicted=np.concatenate([student.entrant.predicted(), told.predicted]),
+        judges=_alone(told),
+        reports={**whole.reports, STUDENT: told},
         row_time=race.row_times.whole([fit]),
         untrimmed=untrimmed,
+    )
+
+
+def _teacher(
+    race: Race, entrants: Sequence[Entrant], weights: Floats, served: Sequence[Entrant], *, instead: Floats | None
+) -> Teacher:
+    """Return the mixture as a teacher, of which the entrants `served` would learn from all rows.
+
+    `instead` are the weights of what stays within the limit, None where nothing does.
+    """
+    course = race.course
+    fits = [*([e.fits[at] for e in entrants] for at in range(len(course.choosing))), [_report(e) for e in entrants]]
+    answers = [entrant.predicted() for entrant in entrants]
+    return Teacher(
+        by_fold=tuple(weighted(entrants, weights, mine) for mine in fits),
+        rounds=_rounds(served),
+        row_time=race.limit.whole(*(race.row_times.served(entrant, course) for entrant in served)),
+        predicted=mix(weights, answers),
+        pruned=_baseline(race).predicted() if instead is None else mix(instead, answers),
+        refits=sum(_seconds_again(race, entrant) for entrant in served),
     )
 
 
 def _learned_again(
     race: Race, reporting: Fold, entrants: Sequence[Entrant], weights: Floats, served: Floats, end: Deadline
 ) -> Ensemble:
-    """Return the ensemble that `weights` report of, its members learned from all rows with the weights `served`."""
+    """Return the ensemble that `weights` report of; its members learn from all rows, with the weights `served`."""
     base = _baseline(race)
     choosing = sum(len(fold.valid) for fold in race.course.choosing)
-    members, row_time = _refitted(race, entrants, served, end)
+    ready = _affordable(race, entrants, served, end)
+    members, row_time = _refitted(race, entrants, ready, end)
     return Ensemble(
-        weights=named(entrants, served),
+        weights=named(entrants, ready),
         members=members,
         rows=np.concatenate([*(fold.valid for fold in race.course.choosing), reporting.valid]),
         predicted=_said(entrants, weights),
@@ -186,14 +192,14 @@ def _report(entrant: Entrant) -> Fit:
     return entrant.report or entrant.fits[max(entrant.fits)]
 
 
-def _whole_pool(race: Race, entrants: Sequence[Entrant], told: Sequence[Floats], reporting: Fold) -> Pool:
+def _whole_pool(race: Race, entrants: Sequence[Entrant], reporting: Fold) -> Pool:
     """Return what was said of all validated rows: a fold counts half of the next one, as the newest rows are most like
     those to come.
     """
     folds = [fold.valid for fold in race.course.choosing] + [reporting.valid]
     rows = np.concatenate(folds)
     by_age = np.concatenate([np.full(len(fold), 0.5 ** (len(folds) - at)) for at, fold in enumerate(folds)])
-    answers = [np.concatenate([entrant.predicted(), said]) for entrant, said in zip(entrants, told, strict=True)]
+    answers = [np.concatenate([entrant.predicted(), _report(entrant).predicted]) for entrant in entrants]
     weight = by_age if race.problem.weight is None else by_age * race.problem.weight[rows]
     return Pool.of(race.problem.task, race.problem.target[rows], answers, absolute=race.absolute, weight=weight)
 

@@ -51,6 +51,7 @@ _CATBOOST: Final = 160.0
 _CATBOOST_COLUMN: Final = 0.7
 _CATBOOST_TREE: Final = 0.03
 _TIMED_ROWS: Final = 20
+_TIMED_SECONDS: Final = 0.05
 _IN_TABLES: Final = 0.25
 """Part of a row's fixed time that is left in tables."""
 
@@ -144,13 +145,13 @@ def time_of(fitted: Fitted, problem: Problem, *, timer: Callable[[], float]) -> 
 
 
 def _timed(member: Member, rows: Floats, timer: Callable[[], float]) -> float:
-    taken = []
-    for at in range(min(_TIMED_ROWS, len(rows)) + 1):
-        before = timer()
-        member.predict(rows[at % len(rows)][None, :])
+    member.predict(rows[:1])  # The first row also wakes what is loaded late.
+    taken: list[float] = []
+    while len(taken) < _TIMED_ROWS and sum(taken) < _TIMED_SECONDS:
+        before, row = timer(), len(taken) % len(rows)
+        member.predict(rows[row : row + 1])
         taken.append(timer() - before)
-    # The first one also wakes what is loaded late.
-    return 1e6 * median(taken[1:])
+    return 1e6 * median(taken)
 
 
 class RowTimes:
