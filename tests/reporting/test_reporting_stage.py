@@ -14,7 +14,7 @@ from reporting_worlds import churn_project, decided, project_text, walk_on
 
 from tenure.core.evidence import QualityReport, RobustnessReport
 from tenure.core.lifecycle import Outcome
-from tenure.core.modelling import Task
+from tenure.core.modelling import Task, Trim, Way
 from tenure.reporting.stage import write_dossier
 
 HOSTILE = '<script>alert("x")</script>'
@@ -146,6 +146,18 @@ def test_empty_reports_and_lists_are_told_as_such(folder: Any, written: Callable
     assert "No check was run" in words
     assert "No single column" in words
     assert "it could not be compared fairly" in words
+
+
+def test_what_a_limit_for_one_row_cost_is_on_the_page_and_the_card(written: Callable[[str], Written]) -> None:
+    run = written("churn")
+    says = "The whole ensemble is thought to need 4.1 ms for a row, so it serves without boosted-9 in 2.9 ms."
+    trim = Trim(Way.PRUNED, ("boosted-9",), 3_000.0, 4_100.0, 2_900.0, 0.002, -0.001, 0.005, 700, says)
+    board = replace(run.walk.leaderboard, row_us=2_900.0, trim=trim)
+    told = write(run.ctx, replace(run.walk, leaderboard=board))
+    for text in (read_page(told.page).words(), told.card.replace("\\", "")):
+        assert says in text
+    assert "about 2.9 ms, by estimate" in read_page(told.page).words()
+    assert "by estimate" not in read_page(run.page).words()
 
 
 def test_a_few_rows_are_enough_for_a_page(folder: Any) -> None:
