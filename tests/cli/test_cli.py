@@ -54,6 +54,15 @@ def test_two_commands_bring_a_model_into_office(
     assert walked["score"]["low"] < walked["score"]["value"] < walked["score"]["high"]
 
 
+def test_a_run_says_what_a_limit_for_one_row_cost(home: Path) -> None:
+    text = (home / "tenure.toml").read_text()
+    assert "[serving]" not in text
+    (home / "tenure.toml").write_text(text + "\n[serving]\nmax_latency_ms = 0.001\n")
+    done = runner.invoke(app, ["run", "--budget", "3s"], env={"NO_COLOR": "1"})
+    assert " are aimed at, so it serves " in " ".join(done.stdout.split())
+    assert "pruned to answer a row in time" in " ".join(done.stdout.split())
+
+
 def test_init_does_not_overwrite(home: Path) -> None:
     before = (home / "tenure.toml").read_text()
     refused = call("init", "data/first.csv", "--target", "left", "--out", ".", code=2)
