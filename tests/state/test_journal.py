@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenure.core.errors import FolderReadOnlyError
+from tenure.core.errors import DiskFullError, FolderReadOnlyError, StateUnreachableError
 from tenure.state.journal import Drain, Journal, line_of, segments
 
 
@@ -25,10 +25,13 @@ class Table:
         self.rows: dict[str, dict[str, Any]] = {}
         self.given = 0
         self.is_away = False
+        self.poison = ""
 
     def absorb(self, rows: list[dict[str, Any]]) -> None:
         if self.is_away:
-            raise ConnectionError
+            raise StateUnreachableError("It does not answer.", hint="Wait.")
+        if any(row["id"] == self.poison for row in rows):
+            raise ValueError
         self.given += len(rows)
         for row in rows:
             self.rows.setdefault(row["id"], row)
@@ -72,7 +75,7 @@ def test_a_table_out_of_reach_loses_nothing_and_gets_all_when_it_is_back(tmp_pat
     drain = Drain(tmp_path, table.absorb, _damage)
     journal.append(_lines(0, 5))
     table.is_away = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StateUnreachableError):
         drain.run()
     journal.append(_lines(5, 5))
     assert drain.backlog() > 0
@@ -131,7 +134,6 @@ def test_a_line_that_was_cut_short_was_answered_to_nobody_and_is_left_out(
     journal.close()
     path = segments(folder)[0].path
     os.truncate(path, max(path.stat().st_size - cut, 0))
-    path.rename(path.with_name(path.name.replace(f"~{os.getpid()}~", "~999999999~")))
     table = Table()
     Drain(folder, table.absorb, _damage).run()
     whole = sum(len(b"".join(lines[: at + 1])) <= sum(map(len, lines)) - cut for at in range(6))
@@ -146,7 +148,6 @@ def test_a_damaged_line_amid_whole_ones_is_told_and_its_file_kept(tmp_path: Path
     content = bytearray(path.read_bytes())
     content[len(_lines(0, 2)[0]) + 20] ^= 1
     path.write_bytes(content)
-    path.rename(path.with_name(path.name.replace(f"~{os.getpid()}~", "~999999999~")))
     table, told = Table(), []
     Drain(tmp_path, table.absorb, told.append).run()
     assert list(table.rows) == ["0", "2", "3", "4", "5"]
@@ -163,3 +164,60 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         Journal(place).append([b"x\n"])
     assert isinstance(told.value.__cause__, OSError)
     assert told.value.__cause__.errno in (errno.ENOTDIR, errno.EEXIST)
+
+
+def test_a_line_that_the_table_refuses_is_kept_aside_and_holds_up_no_other(tmp_path: Path) -> None:
+    table, journal, told = Table(), Journal(tmp_path), []
+    table.poison = "7"
+    journal.append(_lines(0, 20))
+    Drain(tmp_path, table.absorb, told.append).run()
+    assert [row["id"] for row in _rows(0, 20) if row["id"] != "7"] == list(table.rows)
+    assert (tmp_path / "refused.lines").read_bytes() == line_of(_rows(7, 1)[0])
+    assert len(told) == 1
+
+
+_TAKER = """
+import sys
+from pathlib import Path
+from tenure.state.journal import Drain
+taken = []
+Drain(Path(sys.argv[1]), taken.extend, sys.exit).run()
+print(len(taken))
+"""
+
+
+def test_a_file_that_is_being_written_is_never_removed_by_others_however_old_it_looks(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(_lines(0, 5))
+    path = segments(tmp_path)[0].path
+    os.utime(path, (0, 0))
+    taken = subprocess.run(
+        [sys.executable, "-c", _TAKER, str(tmp_path)], check=True, capture_output=True, text=True
+    ).stdout
+    assert int(taken) == 5
+    journal.append(_lines(5, 5))
+    table = Table()
+    assert Drain(tmp_path, table.absorb, _damage).run() == 5
+    assert list(table.rows.values()) == _rows(5, 5)
+    assert path.exists()
+
+
+def test_a_disk_that_refuses_leaves_no_empty_files(tmp_path: Path) -> None:
+    class Full(Journal):
+        def _reserve(self, size: int) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+    journal = Full(tmp_path)
+    for _ in range(3):
+        with pytest.raises(DiskFullError):
+            journal.append(_lines(0, 1))
+    assert segments(tmp_path) == []
+
+
+def test_the_backlog_is_what_was_written_and_not_the_room_ahead(tmp_path: Path) -> None:
+    table, journal = Table(), Journal(tmp_path)
+    assert journal.backlog() == 0
+    journal.append(_lines(0, 5))
+    assert journal.backlog() == len(b"".join(_lines(0, 5)))
+    Drain(tmp_path, table.absorb, _damage).run()
+    assert journal.backlog() == 0

@@ -34,3 +34,17 @@ def process_birth(pid: int) -> str | None:
     except PermissionError:
         return ""
     return ""
+
+
+def locked(handle: int, *, wait: bool = True) -> bool:
+    """Lock an open file against other handles, of any process of this machine, until it is closed.
+
+    Without `wait`, False where another holds it. A process that ends lets go of its locks, however it ends.
+    """
+    import fcntl  # the server, which writes such files, runs on POSIX systems only
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -11,6 +11,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,8 +19,9 @@ from zlib import crc32
 
 import orjson
 
+from tenure.core.errors import TenureError
 from tenure.core.files import writing
-from tenure.state.host import host_name, process_birth
+from tenure.state.host import host_name, locked
 
 SEGMENT_BYTES: Final = 16 << 20
 _AHEAD: Final = 1 << 20
@@ -28,7 +30,8 @@ _BATCH: Final = 2_000
 _END: Final = ".journal"
 _TAKEN: Final = ".taken"
 _DAMAGED: Final = ".damaged"
-_QUIET_SECONDS: Final = 600.0
+_REFUSED: Final = "refused.lines"
+_TURN: Final = "turn.lock"
 
 
 def line_of(row: dict[str, Any]) -> bytes:
@@ -38,14 +41,17 @@ def line_of(row: dict[str, Any]) -> bytes:
 
 
 class Journal:
-    """Writes lines to segments in `folder`. Not for several threads at once."""
+    """Writes lines to segments in `folder`. Not for several threads at once.
+
+    A segment is locked while it is written, so that others can tell it from one whose process has ended.
+    """
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder
         self._most = segment_bytes
-        pid = os.getpid()
-        self._owner = f"{_here()}~{pid}~{process_birth(pid)}~{time.time_ns()}"
+        self._owner = f"{_here()}~{os.getpid()}~{time.time_ns()}"
         self._number = 0
+        self._path: Path | None = None
         self._file = -1
         self._at = 0
         self._allocated = 0
@@ -54,7 +60,7 @@ class Journal:
         """Write lines and return once they are on the disk: a killed process or a lost supply does not undo them.
 
         Raises:
-            DiskFullError, FolderReadOnlyError: nothing of these lines was kept.
+            DiskFullError, FolderReadOnlyError, OSError: nothing of these lines was kept.
         """
         content = b"".join(lines)
         with writing(self._folder):
@@ -63,10 +69,9 @@ class Journal:
             try:
                 self._reserve(len(content))
                 _write_at(self._file, content, self._at)
-                os.fdatasync(self._file)
+                _sync(self._file)
             except OSError:
                 # What a failed sync left on the disk is unknown: cut it off, and never write to this file again.
-                os.ftruncate(self._file, self._at)
                 self._close_segment()
                 raise
         self._at += len(content)
@@ -77,14 +82,26 @@ class Journal:
 
     def backlog(self) -> int:
         """Return how many bytes of this process's lines nobody has taken in yet."""
-        return sum(segment.left() for segment in segments(self._folder) if segment.owner == self._owner)
+        total = 0
+        for segment in segments(self._folder):
+            if segment.path == self._path:
+                total += max(self._at - segment.taken(), 0)
+            elif segment.owner == self._owner:
+                total += segment.left()
+        return total
 
     def _open_next(self) -> None:
         self._close_segment()
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{time.time_ns():020d}~{self._owner}~{self._number}{_END}"
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        self._number += 1
+        while True:
+            path = self._folder / f"{time.time_ns():020d}~{self._owner}~{self._number}{_END}"
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            self._number += 1
+            locked(handle)
+            if os.fstat(handle).st_nlink:
+                break
+            os.close(handle)  # taken for one whose process has ended, just before it was locked
+        self._path, self._file = path, handle
         self._at = self._allocated = 0
         _sync_folder(self._folder)
 
@@ -95,9 +112,14 @@ class Journal:
             self._allocated += more
 
     def _close_segment(self) -> None:
-        if self._file >= 0:
-            file, self._file = self._file, -1
+        if self._file < 0:
+            return
+        file, path, self._file, self._path = self._file, self._path, -1, None
+        try:
             os.ftruncate(file, self._at)
+            if not self._at and path is not None:
+                path.unlink(missing_ok=True)
+        finally:
             os.close(file)
 
 
@@ -142,17 +164,22 @@ class Segment:
 
     def mark(self, taken: int) -> None:
         """Write down how many bytes have been taken in."""
-        self._mark.write_text(str(taken))
+        beside = self._mark.with_suffix(".new")
+        beside.write_text(str(taken))
+        beside.replace(self._mark)
 
-    def is_written(self) -> bool:
-        """Say whether its process may still write to it."""
-        host, pid, birth, _ = self.owner.rsplit("~", 3)
-        if host == _here():
-            return process_birth(int(pid)) == birth
-        try:  # another machine on a shared disk: nobody here can see its processes
-            return time.time() - self.path.stat().st_mtime < _QUIET_SECONDS
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Say whether its process is done with it, and meanwhile keep others from removing it."""
+        try:
+            handle = os.open(self.path, os.O_RDWR)
         except FileNotFoundError:
-            return False
+            yield False
+            return
+        try:
+            yield locked(handle, wait=False)
+        finally:
+            os.close(handle)
 
     def remove(self) -> None:
         """Remove the file and its mark."""
@@ -178,7 +205,7 @@ def _here() -> str:
 
 def segments(folder: Path) -> list[Segment]:
     """Return the segments in a folder, oldest first; none where there is no folder."""
-    return [Segment.of(path) for path in sorted(folder.glob(f"*{_END}"))]
+    return [Segment.of(path) for path in sorted(folder.glob(f"*~*~*~*~*{_END}"))]
 
 
 class Drain:
@@ -196,32 +223,57 @@ class Drain:
         self._warn = warn
 
     def run(self) -> int:
-        """Take in every whole line there is and return how many there were."""
-        found = segments(self._folder)
-        newest = {segment.owner: segment for segment in found}
-        return sum(self._take(segment, is_last=newest[segment.owner] is segment) for segment in found)
+        """Take in every whole line there is and return how many there were; others wait for their turn meanwhile."""
+        if not self._folder.is_dir():
+            return 0
+        turn = os.open(self._folder / _TURN, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            locked(turn)
+            return sum(map(self._take, segments(self._folder)))
+        finally:
+            os.close(turn)
 
-    def _take(self, segment: Segment, *, is_last: bool) -> int:
-        # Asked before reading: what a process wrote before it ended is then seen.
-        is_open = is_last and segment.is_written()
-        start, content = segment.read()
-        count = bad = 0
-        for lines in _batches(content[: content.rfind(b"\n") + 1]):
-            rows = [_row_of(line) for line in lines]
-            if is_open and None in rows:  # its last pages are being written just now; next time, then
-                lines = lines[: rows.index(None)]
-                rows = rows[: len(lines)]
-            whole = [row for row in rows if row is not None]
-            if whole:
-                self._absorb(whole)
-            count += len(whole)
-            bad += len(rows) - len(whole)
-            start += sum(map(len, lines))
-            if is_open:
-                segment.mark(start)
-        if not is_open:
-            self._finish(segment, count, bad)
-        return count
+    def _take(self, segment: Segment) -> int:
+        with segment.held() as is_over:
+            start, content = segment.read()
+            count = bad = 0
+            for lines in _batches(content[: content.rfind(b"\n") + 1]):
+                rows = [_row_of(line) for line in lines]
+                is_torn = not is_over and None in rows  # its last pages are being written just now; next time, then
+                if is_torn:
+                    rows = rows[: rows.index(None)]
+                    lines = lines[: len(rows)]
+                whole = [row for row in rows if row is not None]
+                self._give(whole)
+                count += len(whole)
+                bad += len(rows) - len(whole)
+                start += sum(map(len, lines))
+                if not is_over:
+                    segment.mark(start)
+                if is_torn:
+                    break
+            if is_over:
+                self._finish(segment, count, bad)
+            return count
+
+    def _give(self, rows: list[dict[str, Any]]) -> None:
+        """Give rows on; one that is refused for what it holds is kept aside, so that it holds up no other."""
+        if not rows:
+            return
+        try:
+            self._absorb(rows)
+        except TenureError:
+            raise
+        except Exception as error:
+            if len(rows) > 1:
+                half = len(rows) // 2
+                self._give(rows[:half])
+                self._give(rows[half:])
+                return
+            kept = self._folder / _REFUSED
+            with kept.open("ab") as file:
+                file.write(line_of(rows[0]))
+            self._warn(f"A prediction cannot be taken into the log ({type(error).__name__}); it is kept in {kept}.")
 
     def _finish(self, segment: Segment, count: int, bad: int) -> None:
         if not bad:
@@ -258,6 +310,10 @@ def _write_at(file: int, content: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(file, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _sync(file: int) -> None:
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(file)
 
 
 def _sync_folder(folder: Path) -> None:
