@@ -12,7 +12,7 @@ from tenure.core.errors import NoChampionError, OutcomeError, TargetMissingError
 from tenure.core.lifecycle import OutcomeRecord
 from tenure.core.modelling import Task
 from tenure.engine.scoring import event_time
-from tenure.engine.texts import check_name
+from tenure.engine.texts import check_name, check_text
 from tenure.engine.workspace import Workspace
 from tenure.model.bundle import FittedModel
 from tenure.model.target import class_of, value_of
@@ -80,9 +80,11 @@ def outcome_record(model: FittedModel, row: Mapping[str, Any], *, now: datetime,
         DataError: id, key or outcome is text that cannot be kept.
     """
     said, key, value = text_of(row.get("id")), text_of(row.get("key")), row.get("outcome")
-    for text in (said, key, value):
-        if isinstance(text, str):
-            check_name(text, where)
+    for name in (said, key):
+        if name is not None:
+            check_name(name, where)
+    if isinstance(value, str):
+        check_text(value, where)
     if said is None and key is None:
         raise OutcomeError(
             "An outcome has neither id nor key.", where=where, hint="Give the prediction's id, or its key."

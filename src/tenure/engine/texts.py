@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tenure.core.errors import DataError
+
+LONGEST_NAME: Final = 256
 
 
 def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -23,7 +25,22 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_name(text: str, where: str) -> None:
-    """Accept an id, a key or an outcome that every database can keep.
+    """Accept an id or a key that every database can keep and find again.
+
+    Raises:
+        DataError: half of a surrogate pair, or a NUL, stands in it, or it is longer than an index takes.
+    """
+    check_text(text, where)
+    if len(text) > LONGEST_NAME:
+        raise DataError(
+            f"A text of {len(text):,} characters is too long for an id or a key.",
+            where=where,
+            hint=f"Use at most {LONGEST_NAME}.",
+        )
+
+
+def check_text(text: str, where: str) -> None:
+    """Accept a text that every database can keep.
 
     Raises:
         DataError: half of a surrogate pair, or a NUL, stands in it.

@@ -24,6 +24,7 @@ from tenure.state.traffic import Traffic
 
 STATE_FOLDER: Final = ".tenure"
 JOURNAL_FOLDER: Final = "journal"
+METRICS_FOLDER: Final = "metrics"
 REPORTS_FOLDER: Final = "reports"
 
 
@@ -57,6 +58,11 @@ class Workspace:
     def journal_folder(self) -> Path:
         """Return where serving processes write what they answered."""
         return self.folder / STATE_FOLDER / JOURNAL_FOLDER
+
+    @property
+    def metrics_folder(self) -> Path:
+        """Return where serving processes write what they count."""
+        return self.folder / STATE_FOLDER / METRICS_FOLDER
 
     def close(self) -> None:
         """Let go of the state database."""

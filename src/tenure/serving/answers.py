@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -19,12 +20,13 @@ from tenure.engine.workspace import Workspace
 from tenure.model.program import Answered
 from tenure.serving.commit import GroupCommit
 from tenure.serving.metrics import Metrics
-from tenure.serving.office import Holders, Office
+from tenure.serving.office import WAITING, Holders, Office
 from tenure.serving.protocols.ask import Ask, Reason, Said, Violation
 from tenure.serving.protocols.native import Explained
 from tenure.state.journal import Journal, line_of
 from tenure.state.times import micros
 
+_LOG: Final = logging.getLogger("tenure.serving")
 _AT_ONCE: Final = 64
 """So many rows are answered in the event loop; more take a thread, so that others need not wait."""
 _BACKLOG_SECONDS: Final = 0.5
@@ -82,7 +84,8 @@ class Answers:
         if self._is_full:
             raise BacklogError.of(self._serving.log_backlog_mb)
         if ask.ids is not None:
-            said, found = await asyncio.to_thread(self._recalled, ask, ask.ids, holders)
+            loop = asyncio.get_running_loop()
+            said, found = await loop.run_in_executor(WAITING, self._recalled, ask, ask.ids, holders)
             self._count(found)
             return holders.champion.label, said
         at_us = micros(self._workspace.context.clock())
@@ -109,9 +112,13 @@ class Answers:
     async def watch(self) -> None:
         """Look every 0.5 s whether the log keeps up, until cancelled."""
         while True:
-            waiting = await asyncio.to_thread(self._journal.backlog)
-            self._metrics.backlog(waiting)
-            self._is_full = waiting > self._most_waiting
+            try:
+                waiting = await asyncio.to_thread(self._journal.backlog)
+            except OSError as error:
+                _LOG.error("The journal cannot be looked at: %s", error)
+            else:
+                self._metrics.backlog(waiting)
+                self._is_full = waiting > self._most_waiting
             await asyncio.sleep(_BACKLOG_SECONDS)
 
     def close(self) -> None:
@@ -138,12 +145,12 @@ class Answers:
         at = self._workspace.context.clock()
         records = [one.holder.record(one.ident, at, one.row, one.answered, key=one.key, **one.marks()) for one in found]
         logged = self._workspace.traffic.log_or_recall(records)
-        is_new = [known is record for known, record in zip(logged, records, strict=True)]
-        said = [
-            _said_of(one, ask) if new else self._as_logged(known)
-            for one, known, new in zip(found, logged, is_new, strict=True)
+        told = [
+            one if known is record else self._as_logged(known, one)
+            for one, known, record in zip(found, logged, records, strict=True)
         ]
-        return self._with_reasons(said, found, ask), [one for one, new in zip(found, is_new, strict=True) if new]
+        fresh = [one for one, before in zip(told, found, strict=True) if one is before]
+        return self._with_reasons([_said_of(one, ask) for one in told], told, ask), fresh
 
     def _answered(
         self, rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None, holders: Holders
@@ -188,16 +195,15 @@ class Answers:
             for at, (name, row, key, answered) in enumerate(parts)
         ]
 
-    def _as_logged(self, record: PredictionRecord) -> Said:
-        holder = self._office.former(record.version)
-        return Said(
-            id=record.id,
-            prediction=record.prediction,
-            version=holder.label,
-            probabilities=record.probabilities,
-            classes=holder.model.classes,
-            low=record.low,
-            high=record.high,
+    def _as_logged(self, record: PredictionRecord, asked: _Answer) -> _Answer:
+        """Return an answer that was given before, by the version that gave it."""
+        version = record.version
+        holder = asked.holder if asked.holder.version.number == version else self._office.former(version)
+        return replace(
+            asked,
+            holder=holder,
+            answered=Answered(record.prediction, record.probabilities, record.low, record.high),
+            violations=[FieldViolation(one["field"], one["rule"], "") for one in record.violations],
         )
 
     def _with_reasons(self, said: list[Said], found: Sequence[_Answer], ask: Ask) -> list[Said]:

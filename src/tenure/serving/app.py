@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from tenure.engine.workspace import Workspace
 from tenure.serving.answers import Answers
 from tenure.serving.front import Front, Limits
 from tenure.serving.metrics import Metrics
-from tenure.serving.office import Office
+from tenure.serving.office import WAITING, Office
 from tenure.serving.routes import routes_of
 from tenure.serving.security import REFRESH_SECONDS, Guard, is_loopback
 from tenure.state.tokens import Tokens
@@ -59,11 +58,6 @@ def create_app(
         """
         with suppress(NoChampionError):  # requests say so, until somebody is promoted
             check_policies((await office.holders()).champion.model, workspace.project)
-        # What was loaded lives as long as the process: looking through it again and again for garbage takes
-        # milliseconds each time, in the middle of a request.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
         watching.extend(
             asyncio.create_task(one) for one in (office.watch(), answers.watch(), _flush(metrics), _keep_fresh(guard))
         )
@@ -92,10 +86,11 @@ def create_app(
 async def _keep_fresh(guard: Guard) -> None:
     while True:
         await asyncio.sleep(REFRESH_SECONDS)
-        await asyncio.to_thread(guard.refresh)
+        await asyncio.get_running_loop().run_in_executor(WAITING, guard.refresh)
 
 
 async def _flush(metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
-        metrics.flush()
+        with suppress(OSError):  # a full disk: counts are worth less than answers
+            metrics.flush()

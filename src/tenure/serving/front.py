@@ -23,6 +23,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 _LOG: Final = logging.getLogger("tenure.serving")
 _RETRY: Final = ((b"retry-after", b"1"),)
+_CLOSE: Final = ((b"connection", b"close"),)
 _OTHER: Final = "other"
 
 
@@ -106,6 +107,8 @@ class Front:
         self._verbose = verbose
         self._start, self._stop = start, stop
         self._busy = 0
+        self.trouble: TenureError | None = None
+        """What kept it from starting."""
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request (or start and stop)."""
@@ -120,16 +123,20 @@ class Front:
         started = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         route, parameters, reply = self._find(scope["method"], scope["path"])
-        self._busy += 1
         self._metrics.started()
         try:
             if reply is None:
-                with suppress(_GoneError):
-                    reply = await self._answered(route, parameters, scope, headers, receive)
+                self._busy += 1
+                try:
+                    with suppress(_GoneError):
+                        reply = await self._answered(route, parameters, scope, headers, receive)
+                finally:
+                    self._busy -= 1
+            elif _has_body(headers):
+                reply = _with(reply, _CLOSE)
             if reply is not None:
                 await _say(send, reply, self._allowing(headers))
         finally:
-            self._busy -= 1
             status = 499 if reply is None else reply.status  # 499: the client went away first
             self._metrics.finished(route.path, status, self._label(), perf_counter() - started)
 
@@ -142,37 +149,47 @@ class Front:
         receive: Receive,
     ) -> Reply:
         path = scope["path"]
+        body = None if _has_body(headers) else b""
         try:
-            if route.need is not None:
-                if self._guard.is_open and not _is_near(headers):
-                    return route.refuse(_STRANGE_HOST, path)
-                key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
-                self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
-            if self._busy > self._limits.at_once:
-                return _with(route.refuse(_BUSY, path), _RETRY)
-            body: bytes | None = None
-            try:
+            reply = self._stopped(route, headers, path)
+            if reply is None:
                 async with asyncio.timeout(self._limits.seconds):
-                    body = await _body(headers, receive, self._limits.body)
-                    return await route.answer(Request(path, headers, body, parameters))
-            except TimeoutError:
-                return route.refuse(_SLOW_CLIENT if body is None else _SLOW, path)
+                    if route.method == "POST":
+                        body = await _body(headers, receive, self._limits.body)
+                    return await route.answer(Request(path, headers, body or b"", parameters))
+        except TimeoutError:
+            reply = route.refuse(_SLOW_CLIENT if body is None else _SLOW, path)
         except _GoneError:
             raise
         except _TooLargeError:
             detail = f"The body is larger than {self._limits.body / 1e6:g} MB."
-            return _with(route.refuse(Refusal(413, "content-too-large", detail), path), ((b"connection", b"close"),))
+            reply = route.refuse(Refusal(413, "content-too-large", detail), path)
         except TenureError as error:
-            refusal = refusal_of(error, verbose=self._verbose)
-            if refusal.status >= 500:
-                _LOG.error("%s %s: %s", route.method, route.path, error)
-            more = _RETRY if refusal.status == 503 else ()
-            if isinstance(error, UnauthorizedError):
-                more = ((b"www-authenticate", error.challenge.encode()),)
-            return _with(route.refuse(refusal, path), more)
+            reply = self._refused(route, error, path)
         except Exception as error:
             _LOG.exception("%s %s failed", route.method, route.path)
-            return route.refuse(refusal_of(error), path)
+            reply = route.refuse(refusal_of(error), path)
+        # The rest of a body that nobody reads could come for ever.
+        return reply if body is not None else _with(reply, _CLOSE)
+
+    def _stopped(self, route: Route, headers: dict[bytes, bytes], path: str) -> Reply | None:
+        """Return why a request goes no further than the door, or None."""
+        if route.need is None:
+            return None
+        if self._guard.is_open and not _is_near(headers):
+            return route.refuse(_STRANGE_HOST, path)
+        key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
+        self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
+        return _with(route.refuse(_BUSY, path), _RETRY) if self._busy > self._limits.at_once else None
+
+    def _refused(self, route: Route, error: TenureError, path: str) -> Reply:
+        refusal = refusal_of(error, verbose=self._verbose)
+        if refusal.status >= 500:
+            _LOG.error("%s %s: %s", route.method, route.path, error)
+        more = _RETRY if refusal.status == 503 else ()
+        if isinstance(error, UnauthorizedError):
+            more = ((b"www-authenticate", error.challenge.encode()),)
+        return _with(route.refuse(refusal, path), more)
 
     def _find(self, method: str, path: str) -> tuple[Route, tuple[str, ...], Reply | None]:
         """Return the route and its parameters; or the nearest thing to one, and the refusal."""
@@ -214,7 +231,12 @@ class Front:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self._start()
+                try:
+                    await self._start()
+                except TenureError as error:
+                    self.trouble = error
+                    await send({"type": "lifespan.startup.failed", "message": error.message})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._stop()
@@ -254,6 +276,10 @@ def _is_near(headers: dict[bytes, bytes]) -> bool:
     host = headers.get(b"host", b"localhost").decode("latin-1")
     name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
     return is_loopback(name)
+
+
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from tenure.core.errors import NoChampionError, TemporaryError
+from tenure.core.errors import NoChampionError, TenureError
 from tenure.core.lifecycle import Alias, ModelVersion
 from tenure.engine.answering import Holder
 from tenure.engine.outcomes import outcome_model
@@ -16,6 +19,9 @@ from tenure.engine.workspace import Workspace
 from tenure.model.fitted import FittedModel
 from tenure.serving.protocols.ask import Signature
 
+WAITING: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="waiting")
+"""For what waits for the database: it must not take the threads of what works."""
+_LOG: Final = logging.getLogger("tenure.serving")
 _KEPT: Final = 4
 LOOK_EVERY_SECONDS: Final = 0.5
 
@@ -42,6 +48,8 @@ class Office:
         self._lock = threading.Lock()
         self._loaded: OrderedDict[int, Holder] = OrderedDict()
         self._holders: Holders | None = None
+        self._asked_for: tuple[ModelVersion, ModelVersion | None] | None = None
+        self._told = ""
         self._stamp = b""
 
     def current(self) -> Holders | None:
@@ -56,12 +64,13 @@ class Office:
     async def holders(self) -> Holders:
         """Return who answers now; errors as in `renew`."""
         held = self.current()
-        return await asyncio.to_thread(self.renew) if held is None else held
+        return await asyncio.get_running_loop().run_in_executor(WAITING, self.renew) if held is None else held
 
     def renew(self, *, look_again: bool = False) -> Holders:
         """Ask the registry who answers, load who is new, and return them. With `look_again` even if nobody moved here.
 
-        While the state database does not answer, those who answered so far go on.
+        While the state database does not answer, or the model of who should is damaged, those who answered so far go
+        on, and the log of the server says so.
 
         Raises:
             NoChampionError: no model was promoted yet.
@@ -74,13 +83,16 @@ class Office:
                 return self._holders
             try:
                 holders = self._asked()
-            except TemporaryError:
-                if self._holders is None:
-                    raise
-                holders = self._holders
             except NoChampionError:
                 self._holders = None
                 raise
+            except TenureError as error:
+                if self._holders is None:
+                    raise
+                self._tell(f"{error.message} Who answered so far goes on.")
+                holders = self._holders
+            else:
+                self._told = ""
             self._holders, self._stamp = holders, stamp
             return holders
 
@@ -89,9 +101,11 @@ class Office:
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             try:
-                await asyncio.to_thread(self.renew, look_again=True)
+                await asyncio.get_running_loop().run_in_executor(WAITING, partial(self.renew, look_again=True))
             except NoChampionError:
                 continue  # the request that needs one says so
+            except Exception as error:  # whatever stops this look must not stop the next
+                self._tell(f"The registry could not be looked at: {error!r}")
 
     def former(self, number: int) -> Holder:
         """Return a version that gave an answer once.
@@ -119,14 +133,30 @@ class Office:
         champion = self._workspace.champion()
         challenger = self._workspace.registry.holder(Alias.CHALLENGER)
         held = self._holders
-        if held is not None and held.champion.version == champion:
-            known = None if held.challenger is None else held.challenger.version
-            if known == challenger:
-                return held
-        rival = None if challenger is None or challenger == champion else self._holder(challenger)
+        if held is not None and (champion, challenger) == self._asked_for:
+            return held
+        rival = None if challenger is None or challenger == champion else self._rival(challenger)
         holder = self._holder(champion)
         name = self._workspace.project.project.name
+        self._asked_for = champion, challenger
         return Holders(holder, rival, Signature.of(holder.model, name=name, version=holder.label))
+
+    def _rival(self, challenger: ModelVersion) -> Holder | None:
+        """Return the challenger, where it has anything to do here and can be loaded."""
+        serving = self._workspace.project.serving
+        if not serving.shadow and not serving.canary:
+            return None
+        try:
+            return self._holder(challenger)
+        except TenureError as error:
+            self._tell(f"The challenger {challenger.label} does not answer: {error.message}")
+            return None
+
+    def _tell(self, trouble: str) -> None:
+        """Write a trouble to the server's log, once."""
+        if trouble != self._told:
+            self._told = trouble
+            _LOG.error(trouble)
 
     def _holder(self, version: ModelVersion) -> Holder:
         """Return a version with its model; the last four are kept, so that going back takes no time."""

@@ -18,7 +18,7 @@ from tenure.serving.forms import OutcomeRequest, row_schema
 from tenure.serving.front import Reply, Request, Route
 from tenure.serving.metrics import CONTENT_TYPE as METRICS_TYPE
 from tenure.serving.metrics import Metrics
-from tenure.serving.office import Office
+from tenure.serving.office import WAITING, Office
 from tenure.serving.openapi import openapi_document
 from tenure.serving.page import docs_page
 from tenure.serving.protocols import mlflow, native, open_inference
@@ -100,7 +100,8 @@ class _Own:
             asked = OutcomeRequest.model_validate_json(request.body)
         except ValidationError as error:
             raise _unfit(error) from error
-        counts = await asyncio.to_thread(self._recorded, asked)
+        counts = await asyncio.get_running_loop().run_in_executor(WAITING, self._recorded, asked)
+        self._metrics.outcomes_joined(counts["joined"])
         return Reply(orjson.dumps(counts))
 
     def _recorded(self, asked: OutcomeRequest) -> dict[str, int]:
@@ -111,7 +112,6 @@ class _Own:
             for at, item in enumerate(asked.outcomes)
         ]
         counts = self._workspace.traffic.record_outcomes(records)
-        self._metrics.outcomes_joined(counts.joined)
         return {
             "joined": counts.joined,
             "repeated": counts.repeated,
@@ -135,6 +135,7 @@ class _Own:
         return Reply(docs_page(await self._document()).encode(), content_type=_HTML)
 
     async def metrics(self, _: Request) -> Reply:
+        self._metrics.flush()  # what was seen here must not be seen to fall after a crash
         return Reply(await asyncio.to_thread(self._metrics.render), content_type=METRICS_TYPE.encode())
 
     async def _document(self) -> dict[str, Any]:

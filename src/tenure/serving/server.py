@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Final
 
 from tenure.core.errors import ConfigError, TemporaryError, TenureError
 from tenure.engine.workspace import Workspace
+from tenure.serving import metrics
 from tenure.serving.security import environment_token, may_bind
 from tenure.serving.worker import Orders
 from tenure.state.journal import Drain
@@ -31,6 +29,7 @@ _KINDNESS: Final = 10
 _AGAIN_SECONDS: Final = 1.0
 _PRUNE_SECONDS: Final = 86_400.0
 _START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 5.0
 _MOST_DEATHS: Final = 5
 _DEATHS_WITHIN: Final = 30.0
 
@@ -49,11 +48,11 @@ def serve_forever(
     """
     workspace.champion()
     may_bind(host, has_token=_has_token(workspace))
-    count = workers or workspace.project.serving.workers or len(os.sched_getaffinity(0))
+    count = workers or workspace.project.serving.workers or _cores()
     listeners = _listen(host, port, count)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listeners[0].getsockname()[1]}"
-    with LogKeeper(workspace) as keeper, _Crew(workspace.folder, host, listeners) as crew, _told_to_stop() as stop:
+    with LogKeeper(workspace) as keeper, _Crew(workspace, host, listeners) as crew, _told_to_stop() as stop:
         crew.start()
         if crew.await_ready(stop):
             ready(url)
@@ -61,6 +60,10 @@ def serve_forever(
             crew.mend()
             stop.wait(_LOOK_SECONDS)
     return keeper.taken
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_token(workspace: Workspace) -> bool:
@@ -81,7 +84,8 @@ class LogKeeper:
         self._workspace = workspace
         self._drain = Drain(workspace.journal_folder, workspace.traffic.take_in, workspace.context.log.note)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="log keeper")
+        self._thread = threading.Thread(target=self._keep, name="log keeper", daemon=True)
+        self._trouble: str | None = None
         self.taken = 0
 
     def __enter__(self) -> LogKeeper:
@@ -89,32 +93,35 @@ class LogKeeper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, after everything that was answered is in the tables or the database has refused it once more."""
+        """Stop, after everything that was answered is in the tables, or the database has had its time once more.
+
+        What is not in the tables by then stays in the journal, for the next who opens the project.
+        """
         self._stop.set()
-        self._thread.join()
-        try:
-            self.taken += self._drain.run()
-        except TemporaryError as error:
-            self._workspace.context.log.note(f"{error.message} What was answered stays in the journal.")
+        self._thread.join(_STOP_SECONDS)
 
     def _keep(self) -> None:
         # Tables can wait a little, requests cannot: on Linux every thread has a niceness of its own.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _KINDNESS)
-        pause, due, is_away = _DRAIN_SECONDS, time.monotonic() + 60.0, False
-        while not self._stop.wait(pause):
-            try:
-                self.taken += self._drain.run()
-                if time.monotonic() > due:
-                    due = time.monotonic() + _PRUNE_SECONDS
-                    threading.Thread(target=self._prune, name="pruner", daemon=True).start()
-            except TemporaryError as error:
-                pause = _AGAIN_SECONDS
-                if not is_away:
-                    self._workspace.context.log.note(f"{error.message} Answers go on; their log waits in the journal.")
-                is_away = True
-            else:
-                pause = _DRAIN_SECONDS
-                is_away = False
+        due = time.monotonic() + 60.0
+        is_last = False
+        while not is_last:
+            is_last = self._stop.wait(_DRAIN_SECONDS if self._trouble is None else _AGAIN_SECONDS)
+            self._take()
+            if time.monotonic() > due:
+                due = time.monotonic() + _PRUNE_SECONDS
+                threading.Thread(target=self._prune, name="pruner", daemon=True).start()
+
+    def _take(self) -> None:
+        try:
+            self.taken += self._drain.run()
+        except Exception as error:  # whatever stops this try must not stop the next
+            trouble = error.message if isinstance(error, TenureError) else repr(error)
+            if trouble != self._trouble:
+                self._workspace.context.log.note(f"{trouble} Answers go on; their log waits in the journal.")
+            self._trouble = trouble
+        else:
+            self._trouble = None
 
     def _prune(self) -> None:
         """Let old months go; what is cut short here is finished another day."""
@@ -123,18 +130,22 @@ class LogKeeper:
             return
         try:
             self._workspace.traffic.prune(keep, self._workspace.context.clock(), actor="server")
-        except TenureError as error:
-            self._workspace.context.log.note(f"Old months of the log could not be let go: {error.message}")
+        except Exception as error:
+            said = error.message if isinstance(error, TenureError) else repr(error)
+            self._workspace.context.log.note(f"Old months of the log could not be let go: {said}")
 
 
 class _Crew:
     """The worker processes, one for each listening socket; one that dies is replaced on the same socket."""
 
-    def __init__(self, folder: Path, host: str, listeners: list[socket.socket]) -> None:
-        self._folder = folder
+    def __init__(self, workspace: Workspace, host: str, listeners: list[socket.socket]) -> None:
+        self._folder = workspace.folder
         self._host = host
         self._listeners = listeners
-        self._metrics = Path(tempfile.mkdtemp(prefix="tenure-metrics-"))
+        self._patience = workspace.project.serving.timeout + _STOP_SECONDS
+        # Each server of a project counts for itself; what those left that were killed goes.
+        self._metrics = workspace.metrics_folder / str(listeners[0].getsockname()[1])
+        metrics.clear(self._metrics)
         self._life, self._held = os.pipe()
         self._workers: list[_Worker] = []
         self._deaths: list[float] = []
@@ -143,16 +154,20 @@ class _Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for listener in self._listeners:  # who comes now is refused at once, and not left waiting
+            listener.close()
         for worker in self._workers:
             worker.process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + self._patience
         for worker in self._workers:
-            worker.process.wait()
+            try:
+                worker.process.wait(max(end - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()  # what it answered is in its journal
+                worker.process.wait()
             worker.status.close()
         os.close(self._held)
         os.close(self._life)
-        for listener in self._listeners:
-            listener.close()
-        shutil.rmtree(self._metrics)
 
     def start(self) -> None:
         """Start a worker for each socket."""
@@ -175,19 +190,24 @@ class _Crew:
         return True
 
     def mend(self) -> None:
-        """Replace workers that ended.
+        """Replace workers that ended; one that cannot start for want of the database is tried again every second.
 
         Raises:
-            TenureError: they die again and again.
+            TenureError: they cannot start for another reason, again and again.
         """
         for at, worker in enumerate(self._workers):
             if worker.process.poll() is None:
                 continue
             now = time.monotonic()
-            self._deaths = [*(death for death in self._deaths if now - death < _DEATHS_WITHIN), now]
-            if len(self._deaths) > _MOST_DEATHS:
-                raise worker.refusal()
-            sys.stderr.write(f"A serving process ended ({worker.process.returncode}); another takes its place.\n")
+            was_ready, refusal = worker.is_ready(), worker.refusal()
+            if not was_ready and now - worker.hired < _AGAIN_SECONDS:
+                continue
+            if not was_ready and not isinstance(refusal, TemporaryError):
+                self._deaths = [*(death for death in self._deaths if now - death < _DEATHS_WITHIN), now]
+                if len(self._deaths) > _MOST_DEATHS:
+                    raise refusal
+            if was_ready:
+                sys.stderr.write(f"A serving process ended ({worker.process.returncode}); another takes its place.\n")
             worker.status.close()
             self._workers[at] = self._hire(at)
 
@@ -221,6 +241,7 @@ class _Worker:
     def __init__(self, process: subprocess.Popen[bytes], status: IO[bytes]) -> None:
         self.process = process
         self.status = status
+        self.hired = time.monotonic()
         self._said = b""
 
     def is_ready(self) -> bool:

@@ -8,6 +8,7 @@ It writes one JSON line to `status` when it answers, or what keeps it from answe
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -28,6 +29,10 @@ from tenure.serving.app import create_app
 from tenure.serving.security import environment_token
 
 _SWEEP_SECONDS: Final = 1.0
+_KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than load balancers keep their side open, so that none sends into a closing connection."""
+_LONGEST_HEAD: Final = 65_536
+_GRACE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,13 @@ def work(orders: Orders) -> int:
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=max(int(limit), 1),
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-                runner.run(_Server(config, orders).serve_until_told())
+                try:
+                    runner.run(_Server(config, orders).serve_until_told())
+                except SystemExit:  # uvicorn's way to say that the application did not start
+                    raise app.trouble or TenureError("The server did not start.", hint="See above.") from None
     except TenureError as error:
         _tell(orders.status, {"error": error.as_dict()})
         return error.exit_code
@@ -100,6 +109,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What was loaded lives as long as the process: looking through it again and again for garbage takes
+        # milliseconds each time, in the middle of a request.
+        gc.collect()
+        gc.freeze()
         if not self.should_exit:
             _tell(self._orders.status, {"ready": os.getpid()})
 
@@ -126,28 +139,49 @@ class _Server(uvicorn.Server):
 
 
 class _PatientProtocol(HttpToolsProtocol):
-    """HTTP that remembers since when it waits for the rest of a request's head."""
+    """HTTP that waits only so long for a request to come whole, and for its answer to be read, and reads no endless
+    head.
+    """
 
     patience: float
     _since: float | None = None
+    _blocked: float | None = None
+    _head = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._since = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > _LONGEST_HEAD and not self.transport.is_closing():
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         self._since = self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._since = None  # from here on the application looks at the clock
         super().on_headers_complete()
+        self._head = -sys.maxsize  # from here on it is the body's size that counts, and the application counts it
+
+    def on_message_complete(self) -> None:
+        self._since = None
+        self._head = 0
+        super().on_message_complete()
 
     def cut_if_late(self, now: float) -> None:
-        """Close the connection where the head of a request has been coming for too long."""
-        if self._since is not None and now - self._since > self.patience:
-            self._since = None
-            self.transport.close()
+        """Close the connection where a request has been coming, or an answer going, for too long."""
+        if self.flow.write_paused:
+            self._blocked = now if self._blocked is None else self._blocked
+        else:
+            self._blocked = None
+        for since in (self._since, self._blocked):
+            if since is not None and now - since > self.patience + _GRACE_SECONDS:
+                self._since = self._blocked = None
+                self.transport.abort()
+                return
 
 
 def _protocol(patience: float) -> type[HttpToolsProtocol]:

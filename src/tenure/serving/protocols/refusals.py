@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Final, Self
 
 from tenure.core.errors import (
     ConfigError,
+    CredentialError,
     DataError,
+    FolderReadOnlyError,
     NoChampionError,
     RecordMissingError,
     ResourceError,
@@ -82,6 +84,8 @@ class Refusal:
 # The first class that fits decides; the order goes from the particular to the general.
 _STATUS: Final[tuple[tuple[type[TenureError], HTTPStatus], ...]] = (
     (NoChampionError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (FolderReadOnlyError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (CredentialError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (TemporaryError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ResourceError, HTTPStatus.INSUFFICIENT_STORAGE),
     (RecordMissingError, HTTPStatus.NOT_FOUND),
