@@ -245,3 +245,64 @@ def test_requests_share_a_sync_and_all_hear_of_a_full_disk(tmp_path: Path) -> No
     assert asyncio.run(ask(counted, 20)) == [None] * 20
     assert counted.syncs == 1
     assert all(isinstance(one, DiskFullError) for one in asyncio.run(ask(_FullJournal(tmp_path), 20)))
+
+
+def test_lines_that_follow_later_wait_for_a_disk_that_is_full_and_nothing_more_is_taken_on(tmp_path: Path) -> None:
+    class Filling(Journal):
+        is_full = True
+
+        def append(self, lines: Any) -> None:
+            if self.is_full:
+                raise DiskFullError("There is no space left.", hint="Free some.")
+            super().append(lines)
+
+    async def ask(journal: Filling) -> None:
+        commit = GroupCommit(journal, durable=False)
+        await commit.keep([b"first\n"])
+        await asyncio.sleep(0.1)
+        with pytest.raises(DiskFullError):
+            await commit.keep([b"second\n"])
+        journal.is_full = False
+        await asyncio.sleep(1.1)
+        await commit.keep([b"third\n"])
+        commit.flush()
+        journal.close()
+
+    asyncio.run(ask(Filling(tmp_path)))
+    assert next(tmp_path.glob("*.journal")).read_bytes() == b"first\nthird\n"
+
+
+def test_a_repeated_id_gets_its_whole_answer_again(serve: Callable[..., TestClient], rows: Rows) -> None:
+    client = serve()
+    bad = rows[0] | {"strong": "many"}
+    first, again = (_predict(client, [bad], ids=["one"], action=True, reasons=1) for _ in range(2))
+    assert first == again
+    assert first[0]["action"]
+    assert first[0]["violations"]
+
+
+def test_a_key_that_no_index_takes_is_refused(serve: Callable[..., TestClient], office: Path, rows: Rows) -> None:
+    client = serve()
+    answer = client.post("/predict", json={"rows": [rows[0] | {"customer": "x" * 6_000}]})
+    assert answer.status_code == 422
+    assert "customer" in answer.json()["where"]
+    assert client.post("/outcomes", json={"outcomes": [{"key": "x" * 6_000, "outcome": "yes"}]}).status_code == 422
+    assert _joined(office).is_empty()
+
+
+@pytest.mark.parametrize("alias", [Alias.CHAMPION, Alias.CHALLENGER])
+def test_a_damaged_model_leaves_who_answered_so_far_in_its_place(
+    serve: Callable[..., TestClient], office: Path, rows: Rows, alias: Alias
+) -> None:
+    _challenger(office, rows)
+    client = serve("shadow = 0.5")
+    with open_workspace(office, actor="test") as workspace:
+        workspace.registry.move({Alias.CHALLENGER: None}, actor="test", reason="later")
+        assert _predict(client, rows[:1])[0]["version"] == "v1"
+        folder = workspace.context.artifacts.get_tree(workspace.registry.version(2).model)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                path.chmod(0o600)
+                path.write_bytes(b"damaged")
+        workspace.registry.move({alias: 2}, actor="test", reason="damaged")
+    assert _predict(client, rows[:1])[0]["version"] == "v1"
