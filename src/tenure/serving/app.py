@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +61,13 @@ def create_app(
         with suppress(NoChampionError):  # requests say so, until somebody is promoted
             check_policies((await office.holders()).champion.model, workspace.project)
         watching.extend(
-            asyncio.create_task(one) for one in (office.watch(), answers.watch(), _flush(metrics), _keep_fresh(guard))
+            asyncio.create_task(one)
+            for one in (
+                office.watch(),
+                answers.watch(),
+                _flush(metrics, office, workspace.context.clock),
+                _keep_fresh(guard),
+            )
         )
 
     async def stop() -> None:
@@ -89,8 +97,10 @@ async def _keep_fresh(guard: Guard) -> None:
         await asyncio.get_running_loop().run_in_executor(WAITING, guard.refresh)
 
 
-async def _flush(metrics: Metrics) -> None:
+async def _flush(metrics: Metrics, office: Office, clock: Callable[[], datetime]) -> None:
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
+        if (made_at := office.made_at) is not None:
+            metrics.model_age((clock() - made_at).total_seconds())
         with suppress(OSError):  # a full disk: counts are worth less than answers
             metrics.flush()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -31,7 +31,6 @@ _MOST_SERIES: Final = 1000
 _ALIVE_SECONDS: Final = 5.0
 _REQUEST_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _DAY: Final = 86_400.0
-_DELAY_BOUNDS: Final = (60.0, 3600.0, _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY, 365 * _DAY)
 
 Key = tuple[str | int, ...]
 _COUNTERS: Final = {
@@ -44,10 +43,6 @@ _GAUGES: Final = {
     "tenure_requests_in_progress": ("Requests that are being answered.", ()),
     "tenure_journal_backlog_bytes": ("Bytes of journals that are not in the database yet.", ()),
     "tenure_model_age_seconds": ("Time since the model in office was trained.", ()),
-    "tenure_score_drift_ratio": ("How far the scores are from the reference, 0 to 1.", ()),
-    "tenure_estimated_metric": ("The metric as estimated before outcomes are known.", ("metric",)),
-    "tenure_realized_metric": ("The metric on predictions with known outcomes.", ("metric",)),
-    "tenure_business_value": ("What the decisions brought, by the project's values.", ("currency",)),
 }
 _SUMMED: Final = frozenset({"tenure_requests_in_progress", "tenure_journal_backlog_bytes"})
 """Gauges of which each process tells its part; of the others the latest stands for all."""
@@ -58,13 +53,12 @@ class _Counts:
     """What one process counted, or several together. Histograms hold a count for each bucket, and last the sum."""
 
     requests: dict[Key, list[float]] = field(default_factory=dict)
-    delays: list[float] = field(default_factory=lambda: [0.0] * (len(_DELAY_BOUNDS) + 2))
     totals: dict[Key, float] = field(default_factory=dict)
     gauges: dict[Key, float] = field(default_factory=dict)
 
     def to_bytes(self, at: float) -> bytes:
         parts = {name: list(getattr(self, name).items()) for name in ("requests", "totals", "gauges")}
-        return orjson.dumps({"at": at, "delays": self.delays, **parts})
+        return orjson.dumps({"at": at, **parts})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> tuple[float, _Counts]:
@@ -72,13 +66,12 @@ class _Counts:
         requests, totals, gauges = (
             {tuple(key): value for key, value in data[name]} for name in ("requests", "totals", "gauges")
         )
-        return data["at"], cls(requests, data["delays"], totals, gauges)
+        return data["at"], cls(requests, totals, gauges)
 
     def add(self, other: _Counts) -> None:
         """Add counts, which another thread may be adding to: lists of items are made in one step."""
         for key, counts in list(other.requests.items()):
             self.requests[key] = _sum(self.requests.get(key, [0.0] * len(counts)), counts)
-        self.delays = _sum(self.delays, other.delays)
         for key, count in list(other.totals.items()):
             self.totals[key] = self.totals.get(key, 0) + count
 
@@ -140,12 +133,9 @@ class Metrics:
         """Count cells of a column of the contract that broke a rule."""
         self._count(("tenure_input_violations", column, rule), count)
 
-    def outcomes_joined(self, count: int, delays: Iterable[float] = ()) -> None:
-        """Count outcomes that found their prediction, and how many seconds lay between, where that is known."""
+    def outcomes_joined(self, count: int) -> None:
+        """Count outcomes that found their prediction."""
         self._count(("tenure_outcomes_joined",), count)
-        for delay in delays:
-            self._counts.delays[bisect_left(_DELAY_BOUNDS, delay)] += 1
-            self._counts.delays[-1] += delay
 
     def shadow_skipped(self) -> None:
         """Count an answer that the challenger did not give for want of time."""
@@ -175,22 +165,6 @@ class Metrics:
         """Tell how long ago the model in office was trained."""
         self._counts.gauges["tenure_model_age_seconds",] = seconds
 
-    def drift(self, ratio: float) -> None:
-        """Tell how far the scores of the last window are from the reference, 0 to 1."""
-        self._counts.gauges["tenure_score_drift_ratio",] = ratio
-
-    def estimated(self, metric: str, value: float) -> None:
-        """Tell the estimate of a metric for the last window."""
-        self._counts.gauges["tenure_estimated_metric", metric] = value
-
-    def realized(self, metric: str, value: float) -> None:
-        """Tell a metric of the last window whose outcomes are known."""
-        self._counts.gauges["tenure_realized_metric", metric] = value
-
-    def business_value(self, currency: str, value: float) -> None:
-        """Tell what the decisions brought so far, by the project's values; it may fall."""
-        self._counts.gauges["tenure_business_value", currency] = value
-
     def flush(self) -> None:
         """Write the counts to this process's file; call it every second, and once at the end.
 
@@ -214,13 +188,6 @@ class Metrics:
         self._counts.gauges["tenure_requests_in_progress",] = self._running
         everything = self._together()
         yield from _request_families(self._model, everything.requests)
-        yield _histogram(
-            "tenure_outcome_delay_seconds",
-            "Time from a prediction to its outcome.",
-            _DELAY_BOUNDS,
-            {(self._model,): everything.delays},
-            ("model",),
-        )
         for values, definitions, family in (
             (everything.totals, _COUNTERS, CounterMetricFamily),
             (everything.gauges, _GAUGES, GaugeMetricFamily),

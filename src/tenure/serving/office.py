@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -60,6 +61,11 @@ class Office:
     def label(self) -> str | None:
         """Return the version that answers, or None while none does."""
         return None if self._holders is None else self._holders.champion.label
+
+    @property
+    def made_at(self) -> datetime | None:
+        """Return when the version that answers was registered."""
+        return None if self._holders is None else datetime.fromisoformat(self._holders.champion.version.created_at)
 
     async def holders(self) -> Holders:
         """Return who answers now; errors as in `renew`."""

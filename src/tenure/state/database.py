@@ -130,7 +130,9 @@ _NO_SPACE: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE",
 
 
 def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -206,7 +208,7 @@ def _postgres_engine(address: URL) -> Engine:
     arguments: dict[str, Any] = {} if "connect_timeout" in address.query else {"connect_timeout": _CONNECT_SECONDS}
     try:
         # A tested connection costs one round trip and spares the first query after a server restart.
-        return create_engine(address, connect_args=arguments, pool_pre_ping=True)
+        return create_engine(address, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
     except ModuleNotFoundError as error:
         raise ExtraMissingError.from_extra("postgres", needed_for="State on PostgreSQL") from error
 
