@@ -160,6 +160,8 @@ class Scorer:
         Raises:
             SchemaChangedError: a date column holds what is no date.
         """
+        if not rows:
+            return []
         plan, read = self.model.plan, self.model.dates.read_row
         shares = self._shares(np.array([plan.encode_row(read(row)) for row in rows]))
         totals = self._by_source(shares)

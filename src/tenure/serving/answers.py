@@ -71,8 +71,12 @@ class Answers:
         self._ids = Ids()
         self._shadow = _Shadow(self._serving.shadow_cpu)
 
-    async def answer(self, ask: Ask) -> tuple[str, list[Said]]:
-        """Return the version in office and an answer for each row.
+    async def answer(
+        self, ask: Ask, holders: Holders | None = None, *, only_champion: bool = False
+    ) -> tuple[str, list[Said]]:
+        """Return the version in office and an answer for each row, by `holders`: left out, those who hold office now.
+
+        With `only_champion` the challenger gets no share of the keys.
 
         Raises:
             NoChampionError: no model is in office.
@@ -80,7 +84,9 @@ class Answers:
             BacklogError: the log has no room.
             StateUnreachableError: rows came with ids, and the log cannot be asked whether it knows them.
         """
-        holders = self._office.current() or await self._office.holders()
+        holders = holders or self._office.current() or await self._office.holders()
+        if only_champion and holders.challenger is not None:
+            holders = replace(holders, challenger=None)
         if self._is_full:
             raise BacklogError.of(self._serving.log_backlog_mb)
         if ask.ids is not None:

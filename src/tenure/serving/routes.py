@@ -18,11 +18,11 @@ from tenure.serving.forms import OutcomeRequest, row_schema
 from tenure.serving.front import Reply, Request, Route
 from tenure.serving.metrics import CONTENT_TYPE as METRICS_TYPE
 from tenure.serving.metrics import Metrics
-from tenure.serving.office import WAITING, Office
+from tenure.serving.office import WAITING, Holders, Office
 from tenure.serving.openapi import openapi_document
 from tenure.serving.page import docs_page
 from tenure.serving.protocols import mlflow, native, open_inference
-from tenure.serving.protocols.ask import JSON, Said, Signature, media_type
+from tenure.serving.protocols.ask import JSON, Said, media_type
 from tenure.serving.protocols.refusals import Refusal, RequestError
 from tenure.serving.security import DESCRIBE, OUTCOMES, PREDICT, READ
 
@@ -154,19 +154,17 @@ class _Foreign:
         self._most = workspace.project.serving.max_rows
         self._reasons = workspace.project.serving.reasons
 
-    async def _signature(self) -> Signature:
-        return (await self._office.holders()).signature
-
 
 class _MLflow(_Foreign):
     """MLflow's scoring protocol."""
 
     async def invocations(self, request: Request) -> Reply:
-        signature = await self._signature()
+        holders = await self._office.holders()
+        signature = holders.signature
         ask = mlflow.read(
             request.body, request.header(b"content-type"), signature, max_rows=self._most, reasons=self._reasons
         )
-        _, said = await self._answers.answer(ask)
+        _, said = await self._answers.answer(ask, holders)
         return Reply(mlflow.write(ask, said), headers=_one_id(said))
 
     async def ping(self, _: Request) -> Reply:
@@ -181,7 +179,8 @@ class _OpenInference(_Foreign):
     """The Open Inference Protocol, and its forerunner's one route."""
 
     async def infer(self, request: Request) -> Reply:
-        signature = await self._named(request.parameters)
+        holders = await self._named(request.parameters)
+        signature = holders.signature
         ask = open_inference.read(
             request.body,
             request.header(b"content-type"),
@@ -190,16 +189,18 @@ class _OpenInference(_Foreign):
             json_length=request.header(open_inference.LENGTH_HEADER.lower().encode()),
             reasons=self._reasons,
         )
-        label, said = await self._answers.answer(ask)
+        is_pinned = len(request.parameters) > 1
+        label, said = await self._answers.answer(ask, holders, only_champion=is_pinned)
         body, headers = open_inference.write(ask, said, signature, version=label)
         kind = headers.pop("Content-Type", open_inference.CONTENT_TYPE)
         more = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
         return Reply(body, content_type=kind.encode(), headers=more)
 
     async def predict_v1(self, request: Request) -> Reply:
-        signature = await self._named(request.parameters)
+        holders = await self._named(request.parameters)
+        signature = holders.signature
         ask = open_inference.read_v1(request.body, request.header(b"content-type"), signature, max_rows=self._most)
-        _, said = await self._answers.answer(ask)
+        _, said = await self._answers.answer(ask, holders)
         return Reply(open_inference.write_v1(said), headers=_one_id(said))
 
     async def server(self, _: Request) -> Reply:
@@ -213,18 +214,19 @@ class _OpenInference(_Foreign):
         return Reply(open_inference.READY)
 
     async def metadata(self, request: Request) -> Reply:
-        return Reply(open_inference.model_metadata(await self._named(request.parameters)))
+        return Reply(open_inference.model_metadata((await self._named(request.parameters)).signature))
 
     async def model_ready(self, request: Request) -> Reply:
-        return Reply(open_inference.model_ready(await self._named(request.parameters)))
+        return Reply(open_inference.model_ready((await self._named(request.parameters)).signature))
 
-    async def _named(self, parameters: Sequence[str]) -> Signature:
-        """Return the signature of the model in office, if the path names it.
+    async def _named(self, parameters: Sequence[str]) -> Holders:
+        """Return who holds office, if the path names it.
 
         Raises:
             RecordMissingError: it names another model or version.
         """
-        signature = await self._signature()
+        holders = await self._office.holders()
+        signature = holders.signature
         name, *version = parameters
         if name != signature.name or (version and version[0] not in (signature.version, signature.version[1:])):
             raise RecordMissingError(
@@ -232,7 +234,7 @@ class _OpenInference(_Foreign):
                 where="path",
                 hint="GET /v2/models/ and the project's name tells which is.",
             )
-        return signature
+        return holders
 
 
 def _one_id(said: Sequence[Said]) -> tuple[tuple[bytes, bytes], ...]:
