@@ -76,7 +76,7 @@ def test_known_kinds_are_estimated_without_a_clock(task: Task, family: Any) -> N
         for rounds in (2, 8)
     )
     assert 3.0 < few.microseconds <= many.microseconds < 1_000.0
-    assert (few.trees < many.trees) == (family.name != "linear")
+    assert (few.work < many.work) == (family.name != "linear")
 
 
 def test_unknown_kinds_are_timed() -> None:

@@ -52,39 +52,42 @@ _CATBOOST_COLUMN: Final = 0.7
 _CATBOOST_TREE: Final = 0.03
 _TIMED_ROWS: Final = 20
 _TIMED_SECONDS: Final = 0.05
-_IN_TABLES: Final = 0.25
+_IN_TABLES: Final = 0.03
 """Part of a row's fixed time that is left in tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowTime:
-    """What one row takes: microseconds whatever else is served, and trees, which are slower the more there are."""
+    """What one row takes in microseconds: `fixed` for being asked at all, `work` for what was learned.
+
+    Work is slower the more `leaves` compete for the caches.
+    """
 
     fixed: float = 0.0
-    trees: float = 0.0
+    work: float = 0.0
     leaves: int = 0
 
     def __add__(self, other: RowTime) -> RowTime:
-        return RowTime(self.fixed + other.fixed, self.trees + other.trees, self.leaves + other.leaves)
+        return RowTime(self.fixed + other.fixed, self.work + other.work, self.leaves + other.leaves)
 
     @property
     def microseconds(self) -> float:
         """Return the estimate for a row."""
         crowded = (self.leaves - _CACHED_LEAVES) / _CACHED_LEAVES
-        return self.fixed + self.trees * min(1.0 + 0.8 * max(crowded, 0.0), _SLOWEST)
+        return self.fixed + self.work * min(1.0 + 0.8 * max(crowded, 0.0), _SLOWEST)
 
     @property
     def in_tables(self) -> float:
         """Return about how many microseconds a row takes where many are answered at once."""
-        return self.trees + _IN_TABLES * self.fixed
+        return self.work + _IN_TABLES * self.fixed
 
     def times(self, count: float) -> RowTime:
         """Return the time of so many of the same."""
-        return RowTime(count * self.fixed, count * self.trees, int(count * self.leaves))
+        return RowTime(count * self.fixed, count * self.work, int(count * self.leaves))
 
     def grown(self, factor: float) -> RowTime:
-        """Return the time of as many more trees."""
-        return RowTime(self.fixed, factor * self.trees, int(factor * self.leaves))
+        """Return the time of so many times the work."""
+        return RowTime(self.fixed, factor * self.work, int(factor * self.leaves))
 
     @classmethod
     def of_trees(cls, trees: int, leaves: int, *, fixed: float = _BOOSTER) -> RowTime:
@@ -131,7 +134,7 @@ def time_of(fitted: Fitted, problem: Problem, *, timer: Callable[[], float]) -> 
     if isinstance(member, LinearMember):
         return RowTime(_DESIGN + _DESIGN_COLUMN * member.design.width + _COEFFICIENT * member.coefficients.size)
     if isinstance(member, MLPMember):
-        return RowTime(_NETWORK + _NETWORK_WEIGHT * sum(array.size for array in member.arrays.values()))
+        return RowTime(_NETWORK, _NETWORK_WEIGHT * sum(array.size for array in member.arrays.values()))
     if isinstance(member, CatBoostMember):
         columns, trees = len(member.categorical), fitted.rounds or 0
         return RowTime(_CATBOOST + _CATBOOST_COLUMN * columns, _CATBOOST_TREE * trees)
