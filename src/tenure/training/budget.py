@@ -17,7 +17,7 @@ from tenure.core.ports import Deadline
 TRAINING_SHARE: Final = 0.70
 """Of the project's budget, the rest is for the other rooms."""
 CHEAP_HEAT_SHARE: Final = 0.15
-DISTILLING_SHARE: Final = 0.15
+DISTILLING_SHARE: Final = 0.2
 """Kept for a student where the ensemble takes longer for a row than it may."""
 _UNKNOWN_HEAT_SHARE: Final = 0.4
 _USEFUL_HEAT: Final = 0.6

@@ -26,8 +26,8 @@ from tenure.training.served import answer_of
 STUDENT: Final = "student"
 _SWAPPED: Final = 0.3
 """Part of a made-up row's columns that come from another row."""
-_MADE: Final = 4
-"""Made-up rows for each real one."""
+_SIZES: Final = ((1.0, 4), (1.0, 2), (1.0, 1), (1.0, 0), (0.5, 1), (0.5, 0), (0.25, 1))
+"""Parts of the real rows, and made-up rows for each of them; the first that the time allows is taken."""
 _MOST_ROWS: Final = 60_000
 _FEWEST_MADE: Final = 1_000
 _RATE: Final = 0.05
@@ -85,9 +85,9 @@ def plan_lesson(
         if most >= _USEFUL_ROUNDS or leaves == _LEAVES[-1]
     )
     wanted = min(most, max(3 * rounds, 2 * _USEFUL_ROUNDS), _MOST_ROUNDS)
-    rows = min(len(problem.target), _MOST_ROWS)
     left = _USED * min(seconds, _TIMELESS_SECONDS) * workers
-    for made in (_MADE, 2, 1, 0):
+    for share, made in _SIZES:
+        rows = int(min(len(problem.target), _MOST_ROWS) * share)
         told = min(made * rows, max(_MOST_ROWS - rows, _FEWEST_MADE))
         asking = 2 * (rows + told) * teacher.in_tables * 1e-6
         round_of_all = fits * ((rows + told) * max(len(problem.names), 4) * _SECONDS_PER_CELL + _SECONDS_PER_TREE)
