@@ -148,7 +148,7 @@ def test_more_seeds_stay_within_the_limit(trained: Any) -> None:
 
 
 def test_a_student_shows_on_new_rows_what_was_stated(trained: Any) -> None:
-    ctx, board = trained(table(Task.REGRESSION, 1_000), Task.REGRESSION, 0.06, rounds=300, more="trials = 3\n")
+    ctx, board = trained(table(Task.REGRESSION, 1_000), Task.REGRESSION, 0.045, rounds=300, more="trials = 3\n")
     assert board.trim.way is Way.DISTILLED
     assert board.row_us <= board.trim.aim_us
     assert [part.name for part in served(ctx, board).model.members] == ["student"]
@@ -160,7 +160,7 @@ def test_a_student_shows_on_new_rows_what_was_stated(trained: Any) -> None:
 def test_in_time_order_a_student_is_taught_by_members_that_learned_from_all_rows(trained: Any) -> None:
     frame = table(Task.REGRESSION, 1_500)
     options = {"scheme": Scheme.FORWARD, "blocks": forward_blocks(1_500), "rounds": 200, "more": "trials = 3\n"}
-    ctx, board = trained(frame, Task.REGRESSION, 0.06, **options)
+    ctx, board = trained(frame, Task.REGRESSION, 0.045, **options)
     assert board.trim.way is Way.DISTILLED
     assert board.row_us <= board.trim.aim_us
     student = next(c for c in board.candidates if c.name == "student")
