@@ -24,6 +24,12 @@ SERVERS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "bentoml": (("bentoml", *_MODEL),),
 }
 """The same for the environments of `serving.py`."""
+CLIENTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "triton": (("tritonclient[http]", "numpy"),),
+    "mlflow-client": (("mlflow-skinny>=3.17,<3.18", "pandas"),),
+    "schemathesis": (("schemathesis>=4.32,<5",),),
+}
+"""The same for the environments of `clients.py`."""
 _HOME: Final = {"autogluon": "ag", "flaml": "flaml", "lightgbm": "gbm", "catboost": "gbm"}
 
 

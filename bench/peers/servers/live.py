@@ -50,7 +50,7 @@ class Live:
         self.server = server
         self.answered = self.on_their_way = 0
         self._model, self._programs, self._log = model, programs, log
-        self._port = _free_port()
+        self._port = free_port()
 
     @property
     def process(self) -> int:
@@ -159,7 +159,7 @@ def _born(process: int) -> str:
         return ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -5,7 +5,7 @@ They describe only: what comes in is read by `protocols`, which takes a tenth of
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,8 @@ Datatype = Literal[
 ]
 Output = Literal["predict", "predict_proba", "interval", "action", "reasons", "prediction_id"]
 Row = dict[str, Cell]
+T = TypeVar("T")
+Filled = Annotated[list[T], Field(min_length=1)]
 
 
 class DataframeSplit(BaseModel):
@@ -60,7 +62,7 @@ class InvocationsRequest(BaseModel):
     dataframe_split: DataframeSplit | None = None
     dataframe_records: list[Row] | None = Field(None, min_length=1)
     instances: list[Row] | list[list[Cell]] | list[Cell] | None = Field(None, min_length=1)
-    inputs: list[Row] | list[list[Cell]] | dict[str, list[Cell]] | Row | None = None
+    inputs: Filled[Row] | Filled[list[Cell]] | dict[str, Filled[Cell]] | Row | None = None
     params: InvocationsParams | None = None
 
 

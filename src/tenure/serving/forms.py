@@ -14,6 +14,7 @@ from tenure.serving.protocols.ask import LONGEST_ID, MOST_REASONS, Cell, Reason,
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_LEVELS: Final = 30
+_CELL_TYPES: Final = ["string", "number", "boolean", "null"]
 _TYPES: Final = {
     Kind.NUMERIC: "number",
     Kind.BOOLEAN: "boolean",
@@ -96,7 +97,9 @@ class OutcomeItem(BaseModel):
     id: str | None = None
     key: str | int | float | None = Field(None, description="Keys are text: 7 and 7.0 are the key 7, 007 is another.")
     outcome: bool | int | float | str
-    known_at: str | None = Field(None, description="ISO 8601; left out: now.")
+    known_at: str | None = Field(
+        None, description="ISO 8601; left out: now.", json_schema_extra={"format": "date-time"}
+    )
 
 
 class OutcomeRequest(BaseModel):
@@ -142,13 +145,15 @@ def row_schema(model: FittedModel) -> dict[str, Any]:
 
     A text that is not among the examples is answered too, so they are no enumeration.
     """
-    rules = _rules(model)
+    properties = {name: _column_schema(rule, _format(model, name)) for name, rule in _rules(model).items()}
+    if model.key in properties:
+        properties[model.key]["type"] = _CELL_TYPES  # a key is kept as text, whatever it came as
     return {
         "type": "object",
         "title": "Row",
-        "properties": {name: _column_schema(rule, _format(model, name)) for name, rule in rules.items()},
+        "properties": properties,
         "required": [column.name for column in model.schema.features],
-        "additionalProperties": True,
+        "additionalProperties": {"type": _CELL_TYPES},
     }
 
 

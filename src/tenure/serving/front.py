@@ -23,7 +23,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 _LOG: Final = logging.getLogger("tenure.serving")
 _RETRY: Final = ((b"retry-after", b"1"),)
-_CLOSE: Final = ((b"connection", b"close"),)
+_CLOSING: Final = ((b"connection", b"close"),)
 _OTHER: Final = "other"
 
 
@@ -132,10 +132,11 @@ class Front:
                         reply = await self._answered(route, parameters, scope, headers, receive)
                 finally:
                     self._busy -= 1
-            elif _has_body(headers):
-                reply = _with(reply, _CLOSE)
             if reply is not None:
-                await _say(send, reply, self._allowing(headers))
+                more = self._allowing(headers)
+                if reply.status >= 400 and b"expect" in headers:
+                    more = (*more, *_CLOSING)  # it may never send the body for which it asked
+                await _say(send, reply, more)
         finally:
             status = 499 if reply is None else reply.status  # 499: the client went away first
             self._metrics.finished(route.path, status, self._label(), perf_counter() - started)
@@ -149,7 +150,7 @@ class Front:
         receive: Receive,
     ) -> Reply:
         path = scope["path"]
-        body = None if _has_body(headers) else b""
+        body: bytes | None = None if route.method == "POST" else b""
         try:
             reply = self._stopped(route, headers, path)
             if reply is None:
@@ -169,8 +170,7 @@ class Front:
         except Exception as error:
             _LOG.exception("%s %s failed", route.method, route.path)
             reply = route.refuse(refusal_of(error), path)
-        # The rest of a body that nobody reads could come for ever.
-        return reply if body is not None else _with(reply, _CLOSE)
+        return reply
 
     def _stopped(self, route: Route, headers: dict[bytes, bytes], path: str) -> Reply | None:
         """Return why a request goes no further than the door, or None."""
@@ -180,6 +180,8 @@ class Front:
             return route.refuse(_STRANGE_HOST, path)
         key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
         self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            return route.refuse(_ENCODED, path)
         return _with(route.refuse(_BUSY, path), _RETRY) if self._busy > self._limits.at_once else None
 
     def _refused(self, route: Route, error: TenureError, path: str) -> Reply:
@@ -205,7 +207,8 @@ class Front:
     def _no_route(self, method: str, path: str) -> tuple[Route, tuple[str, ...], Reply | None]:
         here = [route for (_, known), route in self._exact.items() if known == path]
         here += [route for pattern, route in self._open if pattern.fullmatch(path)]
-        methods = ", ".join(sorted({route.method for route in here})).encode()
+        known = {route.method for route in here} | {"OPTIONS"}
+        methods = ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set()))).encode()
         if here and method == "OPTIONS":
             asked: Headers = ((b"allow", methods),)
             return here[0], (), Reply(b"", 204, headers=(*asked, *_PREFLIGHT))
@@ -250,6 +253,7 @@ _STRANGE_HOST: Final = Refusal(
     "The request names another host than this machine, as a web page would that was given this address.",
     "Ask 127.0.0.1 or localhost, or make a token: tenure token add NAME --role predict",
 )
+_ENCODED: Final = Refusal(415, "unsupported-media-type", "The body is compressed.", "Send it as it is.")
 _BUSY: Final = Refusal(
     503, "busy", "So many requests are being answered that no more fit in.", "Try again in a second."
 )
@@ -278,10 +282,6 @@ def _is_near(headers: dict[bytes, bytes]) -> bool:
     return is_loopback(name)
 
 
-def _has_body(headers: dict[bytes, bytes]) -> bool:
-    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
-
-
 async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > most:
@@ -302,12 +302,9 @@ async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> byt
 
 
 async def _say(send: Send, reply: Reply, more: Headers) -> None:
-    head = [
-        (b"content-type", reply.content_type),
-        (b"content-length", b"%d" % len(reply.body)),
-        *reply.headers,
-        *more,
-    ]
+    head = [*reply.headers, *more]
+    if reply.status != 204:  # which has no content to describe
+        head += (b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))
     await send({"type": "http.response.start", "status": reply.status, "headers": head})
     await send({"type": "http.response.body", "body": reply.body})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -35,7 +36,17 @@ _FORMS: Final[tuple[type[BaseModel], ...]] = (
     foreign.ModelReady,
     foreign.OpenInferenceError,
 )
-_WITH_BODY: Final = (400, 408, 413, 415, 422, 503, 507)
+_MAY_BE_NULL: Final[dict[str, Collection[str]]] = {
+    "PredictRequest": ("ids",),
+    "OutcomeItem": ("id", "key", "known_at"),
+    "DataframeSplit": ("columns", "index"),
+    "InvocationsRequest": ("params",),
+    "InferRequest": ("id", "parameters", "outputs"),
+    "InputTensor": ("parameters",),
+    "ChosenOutput": ("parameters",),
+}
+"""Keys of requests that may be null as well as left out."""
+_WITH_BODY: Final = (400, 408, 413, 415, 422, 503, 504, 507)
 _WITHOUT_BODY: Final = (503,)
 _SECURED: Final = (401, 403)
 _NAMED: Final = (404,)
@@ -76,7 +87,7 @@ def openapi_document(model: FittedModel, name: str, version: str, *, secured: bo
 def _schemas(model: FittedModel, max_rows: int) -> Data:
     """Return all schemas; a row is the model's, and what is null by default is described as left out."""
     _, found = models_json_schema([(form, "validation") for form in _FORMS], ref_template=REFERENCE + "{model}")
-    schemas: Data = {name: _without_null(schema) for name, schema in found["$defs"].items()}
+    schemas: Data = {name: _without_null(schema, _MAY_BE_NULL.get(name, ())) for name, schema in found["$defs"].items()}
     row = {"$ref": REFERENCE + "Row"}
     for name, key in (
         ("PredictRequest", "rows"),
@@ -87,10 +98,13 @@ def _schemas(model: FittedModel, max_rows: int) -> Data:
     return {"Row": forms.row_schema(model) | {"examples": [forms.row_example(model)]}} | schemas
 
 
-def _without_null(schema: Data) -> Data:
-    """Return a schema of an object in which a property that is null by default may be left out, but is not null."""
-    for spec in schema.get("properties", {}).values():
-        if "default" in spec and spec["default"] is None and "anyOf" in spec:
+def _without_null(schema: Data, nullable: Collection[str]) -> Data:
+    """Return a schema of an object in which a property that is null by default may be left out, but is not null.
+
+    Those in `nullable` may be null too.
+    """
+    for name, spec in schema.get("properties", {}).items():
+        if name not in nullable and "default" in spec and spec["default"] is None and "anyOf" in spec:
             del spec["default"]
             kept = [choice for choice in spec.pop("anyOf") if choice != {"type": "null"}]
             spec |= kept[0] if len(kept) == 1 else {"anyOf": kept}

@@ -124,7 +124,7 @@ def _own(examples: _Examples) -> list[Operation]:
         "name": "Idempotency-Key",
         "in": "header",
         "description": "A request that is sent again under the same key gets the answer of the first.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        "schema": {"type": "string", "minLength": 1, "maxLength": native.LONGEST_KEY},
     }
     one_id: Data = {"X-Prediction-Id": {"description": "The id, where one row was sent.", "schema": {"type": "string"}}}
     outcome = {"outcomes": [{"id": said.id, "outcome": said.prediction, "known_at": "2026-02-01T08:00:00Z"}]}
@@ -208,7 +208,7 @@ def _mlflow(examples: _Examples) -> list[Operation]:
             "/ping",
             "ping",
             "Say with the status alone that a model is in office.",
-            gives={_JSON: {"schema": {}}},
+            gives=_text("text/plain", mlflow.PING.decode()),
             is_open=True,
         ),
         Operation(

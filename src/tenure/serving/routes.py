@@ -23,7 +23,7 @@ from tenure.serving.openapi import openapi_document
 from tenure.serving.page import docs_page
 from tenure.serving.protocols import mlflow, native, open_inference
 from tenure.serving.protocols.ask import JSON, Said, media_type
-from tenure.serving.protocols.refusals import Refusal, RequestError
+from tenure.serving.protocols.refusals import MalformedError, Refusal, RequestError
 from tenure.serving.security import DESCRIBE, OUTCOMES, PREDICT, READ
 
 _PROBLEM: Final = native.PROBLEM_TYPE.encode()
@@ -169,7 +169,7 @@ class _MLflow(_Foreign):
 
     async def ping(self, _: Request) -> Reply:
         await self._office.holders()
-        return Reply(mlflow.PING)
+        return Reply(mlflow.PING, content_type=_TEXT)
 
     async def version(self, _: Request) -> Reply:
         return Reply(tenure.__version__.encode(), content_type=_TEXT)
@@ -242,7 +242,12 @@ def _one_id(said: Sequence[Said]) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _unfit(error: ValidationError) -> RequestError:
-    errors = [{"loc": list(found["loc"]), "msg": found["msg"]} for found in error.errors(include_input=False)]
+    found = error.errors(include_input=False)
+    if found[0]["type"] == "json_invalid":
+        return MalformedError(
+            f"The body is no JSON: {found[0]['ctx']['error']}.", hint="Send one JSON object as UTF-8."
+        )
+    errors = [{"loc": list(one["loc"]), "msg": one["msg"]} for one in found]
     return RequestError("The request does not fit.", hint="See errors, and GET /docs.", errors=errors)
 
 

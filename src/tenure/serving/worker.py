@@ -21,18 +21,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tenure.core.errors import TenureError
 from tenure.engine.workspace import open_workspace
 from tenure.serving.app import create_app
+from tenure.serving.connection import SWEEP_SECONDS, Connection, connection_kind
 from tenure.serving.security import environment_token
 
-_SWEEP_SECONDS: Final = 1.0
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than load balancers keep their side open, so that none sends into a closing connection."""
-_LONGEST_HEAD: Final = 65_536
-_GRACE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,8 @@ def work(orders: Orders) -> int:
             limit = workspace.project.serving.timeout
             config = uvicorn.Config(
                 app,
-                http=_protocol(limit),
+                http=connection_kind(limit),
+                ws="none",
                 lifespan="on",
                 log_level="warning",
                 access_log=False,
@@ -129,63 +127,13 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def _sweep(self) -> None:
-        """Cut connections whose request does not come to its end."""
+        """Cut connections whose client is too slow."""
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+            await asyncio.sleep(SWEEP_SECONDS)
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, _PatientProtocol):
+                if isinstance(connection, Connection):
                     connection.cut_if_late(now)
-
-
-class _PatientProtocol(HttpToolsProtocol):
-    """HTTP that waits only so long for a request to come whole, and for its answer to be read, and reads no endless
-    head.
-    """
-
-    patience: float
-    _since: float | None = None
-    _blocked: float | None = None
-    _head = 0
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._since = self.loop.time()
-
-    def data_received(self, data: bytes) -> None:
-        self._head += len(data)
-        super().data_received(data)
-        if self._head > _LONGEST_HEAD and not self.transport.is_closing():
-            self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        self._since = self.loop.time()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        self._head = -sys.maxsize  # from here on it is the body's size that counts, and the application counts it
-
-    def on_message_complete(self) -> None:
-        self._since = None
-        self._head = 0
-        super().on_message_complete()
-
-    def cut_if_late(self, now: float) -> None:
-        """Close the connection where a request has been coming, or an answer going, for too long."""
-        if self.flow.write_paused:
-            self._blocked = now if self._blocked is None else self._blocked
-        else:
-            self._blocked = None
-        for since in (self._since, self._blocked):
-            if since is not None and now - since > self.patience + _GRACE_SECONDS:
-                self._since = self._blocked = None
-                self.transport.abort()
-                return
-
-
-def _protocol(patience: float) -> type[HttpToolsProtocol]:
-    return type("PatientProtocol", (_PatientProtocol,), {"patience": patience})
 
 
 def _tell(status: int, said: dict[str, Any]) -> None:

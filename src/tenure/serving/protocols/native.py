@@ -27,6 +27,8 @@ from tenure.serving.protocols.refusals import Refusal, RequestError
 
 CONTENT_TYPE: Final = "application/json"
 PROBLEM_TYPE: Final = "application/problem+json"
+LONGEST_KEY: Final = 200
+"""Characters of an `Idempotency-Key`: with a row's number after it, it is still an id."""
 _KEYS: Final = frozenset({"rows", "ids", "reasons", "action"})
 _EXPLAIN_KEYS: Final = frozenset({"rows"})
 _ROWS_ONLY: Final = {"rows"}
@@ -59,6 +61,9 @@ def ids_of(key: str, count: int) -> list[str]:
     Raises:
         RequestError: the key cannot be kept.
     """
+    if not 0 < len(key) <= LONGEST_KEY:
+        hint = f"Keys have 1 to {LONGEST_KEY} characters."
+        raise RequestError("The Idempotency-Key is empty or too long.", where="Idempotency-Key", hint=hint)
     return check_ids([key] if count == 1 else [f"{key}-{at}" for at in range(count)], count)
 
 

@@ -1,0 +1,1 @@
+"""Programs of others, and programs that mean ill, on a running server of ours."""
