@@ -23,6 +23,7 @@ from tenure.serving.openapi import openapi_document
 from tenure.serving.page import docs_page
 from tenure.serving.protocols import mlflow, native, open_inference
 from tenure.serving.protocols.ask import Signature
+from tenure.serving.protocols.refusals import RequestError
 from tenure.serving.protocols.tensors import DATATYPES
 
 ROUTES = {
@@ -116,7 +117,7 @@ def test_tokens_and_refusals_are_described_where_they_apply(model: FittedModel) 
     is_open = {path for path, routes in document["paths"].items() if routes.get("get", {}).get("security") == []}
     assert is_open == {"/health", "/ping", "/v2/health/live", "/v2/health/ready"}
     predict = document["paths"]["/predict"]["post"]["responses"]
-    assert set(predict) == {"200", "400", "401", "403", "408", "413", "415", "422", "503", "507"}
+    assert set(predict) == {"200", "400", "401", "403", "408", "413", "415", "422", "503", "504", "507"}
     assert predict["422"]["content"] == {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
     }
@@ -126,6 +127,23 @@ def test_tokens_and_refusals_are_described_where_they_apply(model: FittedModel) 
     unsecured = _document(model)
     assert "security" not in unsecured
     assert "401" not in unsecured["paths"]["/predict"]["post"]["responses"]
+
+
+def test_the_document_says_where_null_may_stand_and_that_cells_are_flat(model: FittedModel) -> None:
+    schemas = _document(model)["components"]["schemas"]
+    null = {"type": "null"}
+    assert null in schemas["PredictRequest"]["properties"]["ids"]["anyOf"]
+    assert null in schemas["InvocationsRequest"]["properties"]["params"]["anyOf"]
+    assert schemas["Answer"]["properties"]["probability"] == {"title": "Probability", "type": "number"}
+    row = schemas["Row"]
+    assert row["properties"]["customer"]["type"] == row["additionalProperties"]["type"]
+    keyed, nested = row["examples"][0] | {"customer": 7}, row["examples"][0] | {"more": {"a": 1}}
+    rows = Draft202012Validator(row)
+    assert rows.is_valid(keyed)
+    assert not rows.is_valid(nested)
+    assert native.read(orjson.dumps({"rows": [keyed], "ids": None}), "application/json", max_rows=1).ids is None
+    with pytest.raises(RequestError):
+        native.read(orjson.dumps({"rows": [nested]}), "application/json", max_rows=1)
 
 
 def test_a_refusal_is_what_its_schema_says(model: FittedModel) -> None:

@@ -33,7 +33,9 @@ def malformed(target: Target, count: int) -> list[Line]:
     with ThreadPoolExecutor(_THREADS) as pool:
         for stretch in (_FIRST, count - _FIRST):
             each = stretch // _THREADS
-            for part, bad in pool.map(lambda at, each=each, sent=sent: _stretch(target, sent + at, each), range(_THREADS)):
+            for part, bad in pool.map(
+                lambda at, each=each, sent=sent: _stretch(target, sent + at, each), range(_THREADS)
+            ):
                 seen.update(part)
                 wrong += bad
             sent += each * _THREADS
@@ -45,7 +47,9 @@ def malformed(target: Target, count: int) -> list[Line]:
         Line(f"malformed requests of {kinds} kinds", f"{sent:,}: " + _told(statuses), sent >= count),
         Line("answers of 5xx, hangs", "; ".join(wrong[:3]) or "none", not wrong),
         Line("an honest request afterwards", f"{predict(target).status}", predict(target).status == label == 200),
-        Line("the same processes", f"{len(workers)} of {len(family(target.process))}", workers == family(target.process)),
+        Line(
+            "the same processes", f"{len(workers)} of {len(family(target.process))}", workers == family(target.process)
+        ),
         Line(
             f"memory of all processes after {_FIRST:,}, and after all",
             f"{memory:.0f} MB, {after:.0f} MB",
@@ -76,7 +80,7 @@ def _stretch(target: Target, seed: int, count: int) -> tuple[Counter[str], list[
         if heard is not None and heard.status >= 500:
             wrong.append(f"{name}: {heard.status} {heard.body[:120]!r} to {sent[:200]!r}")
         if ends or name.startswith("HTTP") or heard is None or heard.headers.get("connection") == "close":
-            wire.__exit__(None, None, None)
+            wire.close()
             wire = None
     return seen, wrong
 
@@ -118,5 +122,3 @@ def _routes(row: dict[str, Any]) -> Sequence[tuple[str, bytes]]:
 
 def _told(counts: Counter[str]) -> str:
     return ", ".join(f"{many:,} x {status}" for status, many in sorted(counts.items()))
-
-

@@ -30,7 +30,10 @@ _QUANTILE: Final = "histogram_quantile(0.99, sum by (le) (rate(tenure_request_du
 def scrape(target: Target, programs: Path) -> list[Line]:
     """Return what Prometheus saw while honest clients asked; `programs` holds `prometheus` and `promtool`."""
     lint = subprocess.run(
-        [programs / "promtool", "check", "metrics"], input=get(target, "/metrics").body, capture_output=True, check=False
+        [programs / "promtool", "check", "metrics"],
+        input=get(target, "/metrics").body,
+        capture_output=True,
+        check=False,
     )
     said = (lint.stdout + lint.stderr).decode().strip()
     lines = [Line("promtool check metrics", said or "nothing to say", lint.returncode == 0 and not said)]
@@ -54,7 +57,10 @@ def _seen(target: Target, prometheus: str) -> list[Line]:
     before = _value(prometheus, answered) or 0.0
     with Load(target.url, target.rows, clients=4, pause=0.01) as load:
         time.sleep(_LOAD_SECONDS)
-        slowest, decisions = _value(prometheus, _QUANTILE), _answer(prometheus, "sum by (decision) (tenure_predictions_total)")
+        slowest, decisions = (
+            _value(prometheus, _QUANTILE),
+            _answer(prometheus, "sum by (decision) (tenure_predictions_total)"),
+        )
         rate = _value(prometheus, 'sum(rate(tenure_requests_total{route="/predict"}[10s]))')
     time.sleep(3.5)  # the last counts reach /metrics within a second or so, and Prometheus within another
     counted = (_value(prometheus, answered) or 0.0) - before
@@ -64,7 +70,9 @@ def _seen(target: Target, prometheus: str) -> list[Line]:
     return [
         Line("up", f"{_value(prometheus, 'up')}", _value(prometheus, "min_over_time(up[10s])") == 1.0),
         Line("scrapes in 10 s", f"{scrapes}", (scrapes or 0) >= 8),
-        Line("tenure_requests_total against answers", f"{counted:,.0f} of {len(load.told):,}", counted == len(load.told)),
+        Line(
+            "tenure_requests_total against answers", f"{counted:,.0f} of {len(load.told):,}", counted == len(load.told)
+        ),
         Line("requests/s by rate()", f"{rate or 0:,.1f}", bool(rate)),
         Line("99th percentile by histogram_quantile()", f"{1_000 * (slowest or 0):.2f} ms", 0 < (slowest or 0) < 2.5),
         Line("decisions", str(drawn), set(drawn) == {"Yes", "No"}),

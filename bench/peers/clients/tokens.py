@@ -1,4 +1,4 @@
-"""Every route with no token, a wrong one, one of another role, one that is over, one that was revoked, and the right."""
+"""Every route with no token, a wrong one, one of another role, one that is over or revoked, and the right."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _line(target: Target, name: str, headers: Mapping[str, str], routes: list[tu
 def _may(role: str, path: str) -> bool:
     """Say what the documents promise of a role."""
     asks = path in ("/predict", "/explain", "/invocations") or path.endswith(("/infer", ":predict"))
-    describes = path in ("/schema", "/version", "/v2") or path.startswith("/v2/models/") and not asks
+    describes = path in ("/schema", "/version", "/v2") or (path.startswith("/v2/models/") and not asks)
     reads = path in ("/docs", "/metrics", "/openapi.json")
     return {"predict": asks or describes, "outcomes": path == "/outcomes", "read": reads or describes}[role]
 

@@ -1,4 +1,4 @@
-"""HTTP as clients really speak it: HTTP/1.0, pipelining, HEAD, Expect, wishes for HTTP/2, and what browsers ask first."""
+"""HTTP as clients really speak it: HTTP/1.0, pipelining, HEAD, Expect, wishes for HTTP/2, what browsers ask first."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def _expecting(target: Target, body: bytes, most: int) -> list[Line]:
         seen = f"{_status(refused)}, connection: {refused.headers.get('connection') if refused else ''}"
         closed = one.is_closed()
     return [
-        Line("two requests with Expect: 100-continue on one connection", str(statuses), statuses == [100, 200, 100, 200]),
+        Line(
+            "two requests with Expect: 100-continue on one connection", str(statuses), statuses == [100, 200, 100, 200]
+        ),
         Line("Expect: 100-continue with too large a body", seen, _status(refused) == 413 and closed),
     ]
 
@@ -110,7 +112,17 @@ def _curl(target: Target, body: bytes) -> list[Line]:
             statuses.append(_status(one.hear()))
     lines = [Line("a wish for HTTP/2 with a body, twice", str(statuses), statuses == [200, 200])]
     if shutil.which("curl"):
-        command = ["curl", "-s", "--http2", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Content-Type: application/json"]
+        command = [
+            "curl",
+            "-s",
+            "--http2",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-H",
+            "Content-Type: application/json",
+        ]
         said = subprocess.run(
             [*command, "--data-binary", "@-", f"{target.url}/predict"], input=body, capture_output=True, check=False
         ).stdout.decode()

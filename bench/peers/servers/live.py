@@ -160,6 +160,7 @@ def _born(process: int) -> str:
 
 
 def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

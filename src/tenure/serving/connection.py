@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 SWEEP_SECONDS: Final = 1.0
 """How often to look for connections to cut."""
@@ -25,6 +25,7 @@ class Connection(HttpToolsProtocol):
     _taken: float = 0.0
     """When the client last took of what it was sent, while something waits."""
     _untaken: int = 0
+    _answering: RequestResponseCycle | None = None
     _loose: int = 0
     """Bytes that came since the last that ended a head or were of a body."""
 
@@ -32,6 +33,17 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._since = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered, which where several came together is not the last that came."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Read what came; refuse what is no HTTP, or a head without end."""

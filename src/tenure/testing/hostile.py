@@ -6,13 +6,16 @@ import json
 import random
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-HEAD_END: Final = b"\r\n\r\n"
+_Maker = Callable[[bytes, str, random.Random], bytes]
+_HEAD_END: Final = b"\r\n\r\n"
+_ESTABLISHED: Final = "01"
 _BODILESS: Final = frozenset({100, 204, 304})
 
 
@@ -39,6 +42,7 @@ class Wire:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         self._socket.settimeout(timeout)
         self._socket.connect((address.hostname, address.port))
+        self._ports = self._socket.getpeername()[1], self._socket.getsockname()[1]
         self._came = b""
 
     def __enter__(self) -> Self:
@@ -47,6 +51,10 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._socket.close()
 
     def send(self, data: bytes) -> bool:
@@ -66,9 +74,9 @@ class Wire:
 
     def hear(self, *, bodiless: bool = False) -> Heard | None:
         """Return the next answer (`bodiless` to HEAD), or None where the server closed before it was whole."""
-        if not self._until(lambda: HEAD_END in self._came):
+        if not self._until(lambda: _HEAD_END in self._came):
             return None
-        head, _, self._came = self._came.partition(HEAD_END)
+        head, _, self._came = self._came.partition(_HEAD_END)
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         status = int(first.split()[1])
@@ -82,7 +90,13 @@ class Wire:
         """Wait until the server closes, and say so; False where it says something instead."""
         return not self._came and not self._more()
 
-    def _until(self, is_enough: Any) -> bool:
+    def is_held(self) -> bool:
+        """Say whether the server, on this machine and over IPv4, still holds the connection (Linux)."""
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        states = {tuple(int(end.partition(":")[2], 16) for end in line[1:3]): line[3] for line in lines}
+        return states.get(self._ports) == _ESTABLISHED
+
+    def _until(self, is_enough: Callable[[], bool]) -> bool:
         while not is_enough():
             if not self._more():
                 return False
@@ -101,7 +115,7 @@ def request(path: str, body: bytes, *, headers: dict[str, str] | None = None, me
     """Return the bytes of a request; `headers` replace those that are usual."""
     usual = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": str(len(body))}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in (usual | (headers or {})).items())]
-    return "\r\n".join(lines).encode("latin-1") + HEAD_END + body
+    return "\r\n".join(lines).encode("latin-1") + _HEAD_END + body
 
 
 def malformed_bodies(valid: bytes, seed: int) -> Iterator[tuple[str, bytes, str]]:
@@ -195,7 +209,7 @@ _TYPES: Final = (
     *("text/plain", "text/csv", "application/csv", "application/xml", "application/json; charset=latin-1", "", ";"),
     *("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/octet-stream", "x" * 500),
 )
-_BODIES: Final = {
+_BODIES: Final[dict[str, Callable[[bytes, random.Random], bytes]]] = {
     "noise": _noise,
     "cut": _cut,
     "mutated": _mutated,
@@ -207,7 +221,7 @@ _BODIES: Final = {
 }
 
 
-def _with_length(length: str) -> Any:
+def _with_length(length: str) -> _Maker:
     return lambda valid, path, _: request(path, valid, headers={"Content-Length": length})
 
 
@@ -217,17 +231,17 @@ def _chunked(valid: bytes, path: str, chance: random.Random) -> bytes:
     return head.replace(b"Content-Length: \r\n", b"") + size + b"\r\n" + valid[:20] + b"\r\n0\r\n\r\n"
 
 
-def _line(wrong: bytes) -> Any:
+def _line(wrong: bytes) -> _Maker:
     """Return what replaces the first line of a request."""
     return lambda valid, path, _: wrong + b"\r\n" + request(path, valid).partition(b"\r\n")[2]
 
 
-def _header(wrong: bytes) -> Any:
+def _header(wrong: bytes) -> _Maker:
     """Return what adds a header to a request."""
     return lambda valid, path, _: request(path, valid).replace(b"\r\n", b"\r\n" + wrong + b"\r\n", 1)
 
 
-_REQUESTS: Final = {
+_REQUESTS: Final[dict[str, _Maker]] = {
     "noise": lambda valid, path, chance: chance.randbytes(chance.randint(1, 600)),
     "length too short": lambda valid, path, chance: request(
         path, valid, headers={"Content-Length": str(chance.randrange(len(valid)))}

@@ -39,13 +39,13 @@ def main() -> None:
     ):
         try:
             ask()
-        except Exception as error:  # noqa: BLE001 (MLflow raises a plain Exception)
+        except Exception as error:
             say(what, f"{type(error).__name__}: {str(error)[:160]}", "400" in str(error))
         else:
             say(what, "answered", kept=False)
 
 
-def say(what: str, seen: str, kept: bool) -> None:  # noqa: FBT001 (a line of a table)
+def say(what: str, seen: str, kept: bool) -> None:
     """Print a line."""
     print(json.dumps([what, seen, bool(kept)]), flush=True)
 

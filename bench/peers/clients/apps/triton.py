@@ -79,7 +79,7 @@ def _tensors(inputs: list[dict[str, Any]], rows: list[dict[str, Any]], *, binary
     return found
 
 
-def say(what: str, seen: str, kept: bool) -> None:  # noqa: FBT001 (a line of a table)
+def say(what: str, seen: str, kept: bool) -> None:
     """Print a line."""
     print(json.dumps([what, seen, bool(kept)]), flush=True)
 
@@ -89,7 +89,11 @@ def refuse(what: str, ask: Any) -> None:
     try:
         ask()
     except InferenceServerException as error:
-        say(what, f"InferenceServerException {error.status()}: {error.message()}", error.status() in ("400", "404", "415"))
+        say(
+            what,
+            f"InferenceServerException {error.status()}: {error.message()}",
+            error.status() in ("400", "404", "415"),
+        )
     else:
         say(what, "answered", kept=False)
 
