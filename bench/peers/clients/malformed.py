@@ -1,4 +1,4 @@
-"""Ten thousand bodies and requests that say nothing, over raw sockets: no fault of the server, nobody left hanging."""
+"""Ten thousand bodies that say nothing, and requests that are no HTTP: no fault, no hang, no growth."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tenure.testing.hostile import UNENDED, Wire, malformed_bodies, malformed_re
 
 _THREADS: Final = 4
 _FIRST: Final = 2_000
-"""So many requests are sent before memory is looked at: then what is made once is there."""
+"""so many bodies are sent before memory is looked at: then what is made once is there."""
 _GROWTH_MB: Final = 16.0
-_SHARE_OF_HTTP: Final = 0.25
-"""How many of the requests are wrong at the level of HTTP; the others are right there, with a wrong body."""
 
 
 def malformed(target: Target, count: int) -> list[Line]:
-    """Return what `count` malformed requests were answered with, and what became of the server."""
+    """Return what `count` malformed bodies, and a third as many malformed requests, were answered with.
+
+    And what became of the server.
+    """
     workers = family(target.process)
     label = predict(target).status
     seen: Counter[str] = Counter()
@@ -34,7 +35,7 @@ def malformed(target: Target, count: int) -> list[Line]:
         for stretch in (_FIRST, count - _FIRST):
             each = stretch // _THREADS
             for part, bad in pool.map(
-                lambda at, each=each, sent=sent: _stretch(target, sent + at, each), range(_THREADS)
+                lambda at, each=each, sent=sent: _stretch(target, 100 * (sent + at), each), range(_THREADS)
             ):
                 seen.update(part)
                 wrong += bad
@@ -44,7 +45,11 @@ def malformed(target: Target, count: int) -> list[Line]:
     statuses = Counter(told.rpartition(": ")[2] for told in seen.elements())
     kinds = len({told.rpartition(": ")[0] for told in seen})
     return [
-        Line(f"malformed requests of {kinds} kinds", f"{sent:,}: " + _told(statuses), sent >= count),
+        Line(
+            f"{sent:,} malformed bodies and {seen.total() - sent:,} requests, of {kinds} kinds",
+            _told(statuses),
+            seen.total() >= count,
+        ),
         Line("answers of 5xx, hangs", "; ".join(wrong[:3]) or "none", not wrong),
         Line("an honest request afterwards", f"{predict(target).status}", predict(target).status == label == 200),
         Line(
@@ -59,13 +64,12 @@ def malformed(target: Target, count: int) -> list[Line]:
 
 
 def _stretch(target: Target, seed: int, count: int) -> tuple[Counter[str], list[str]]:
-    """Send requests one after the other, on one connection while it lasts."""
+    """Send bodies and then requests one after the other, on one connection while it lasts."""
     seen: Counter[str] = Counter()
     wrong = []
-    plain = int(count * (1 - _SHARE_OF_HTTP))
     wire: Wire | None = None
     for name, sent, ends in itertools.chain(
-        itertools.islice(_bodies(target, seed), plain), itertools.islice(_requests(target, seed), count - plain)
+        itertools.islice(_bodies(target, seed), count), itertools.islice(_requests(target, seed), count // 3)
     ):
         wire = wire or Wire(target.url)
         try:

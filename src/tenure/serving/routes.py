@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import orjson
 from pydantic import ValidationError
 
 import tenure
 from tenure.core.errors import RecordMissingError
+from tenure.engine.answering import Holder
 from tenure.engine.outcomes import outcome_record
 from tenure.engine.workspace import Workspace
 from tenure.serving.answers import Answers
@@ -66,6 +67,14 @@ def routes_of(
     ]
 
 
+class _Description(NamedTuple):
+    """How to ask a model: the OpenAPI document, and the page."""
+
+    holder: Holder
+    document: bytes
+    page: bytes
+
+
 class _Own:
     """Our own protocol."""
 
@@ -80,6 +89,7 @@ class _Own:
         self._name = workspace.project.project.name
         self._most = workspace.project.serving.max_rows
         self._reasons = workspace.project.serving.reasons
+        self._description: _Description | None = None
 
     async def predict(self, request: Request) -> Reply:
         ask = native.read(request.body, request.header(b"content-type"), max_rows=self._most, reasons=self._reasons)
@@ -129,18 +139,25 @@ class _Own:
         return Reply(orjson.dumps(body))
 
     async def openapi(self, _: Request) -> Reply:
-        return Reply(orjson.dumps(await self._document()))
+        return Reply((await self._described()).document)
 
     async def docs(self, _: Request) -> Reply:
-        return Reply(docs_page(await self._document()).encode(), content_type=_HTML)
+        return Reply((await self._described()).page, content_type=_HTML)
 
     async def metrics(self, _: Request) -> Reply:
         self._metrics.flush()  # what was seen here must not be seen to fall after a crash
         return Reply(await asyncio.to_thread(self._metrics.render), content_type=METRICS_TYPE.encode())
 
-    async def _document(self) -> dict[str, Any]:
+    async def _described(self) -> _Description:
+        """Return how to ask the model in office, written once for each."""
         champion = (await self._office.holders()).champion
-        return openapi_document(champion.model, self._name, champion.label, secured=self._secured, max_rows=self._most)
+        if self._description is None or self._description.holder is not champion:
+            self._description = await asyncio.to_thread(self._describe, champion)
+        return self._description
+
+    def _describe(self, holder: Holder) -> _Description:
+        document = openapi_document(holder.model, self._name, holder.label, secured=self._secured, max_rows=self._most)
+        return _Description(holder, orjson.dumps(document), docs_page(document).encode())
 
 
 class _Foreign:

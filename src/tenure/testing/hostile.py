@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 _Maker = Callable[[bytes, str, random.Random], bytes]
 _HEAD_END: Final = b"\r\n\r\n"
 _ESTABLISHED: Final = "01"
+_LOOKS: Final = 5
+"""The system's list of connections may leave one out that stands, while others come and go."""
 _BODILESS: Final = frozenset({100, 204, 304})
 
 
@@ -92,6 +94,9 @@ class Wire:
 
     def is_held(self) -> bool:
         """Say whether the server, on this machine and over IPv4, still holds the connection (Linux)."""
+        return any(self._is_listed() for _ in range(_LOOKS))
+
+    def _is_listed(self) -> bool:
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         states = {tuple(int(end.partition(":")[2], 16) for end in line[1:3]): line[3] for line in lines}
         return states.get(self._ports) == _ESTABLISHED
