@@ -1,7 +1,7 @@
 """Ask a running server with real clients, and with clients that mean ill, and say whether it kept its promises.
 
     python bench/clients.py setup --envs FOLDER
-    python bench/clients.py run --envs FOLDER [--parts triton,mlflow,...] [--cases 600] [--malformed 10000]
+    python bench/clients.py run --envs FOLDER [--parts triton,mlflow,...] [--cases 330] [--malformed 10000]
 
 `setup` makes environments for the clients of Triton and MLflow and for schemathesis. Prometheus is Debian's package
 (`apt-get install prometheus`), or any folder with `prometheus` and `promtool` by --prometheus; it is run by hand. All
@@ -49,7 +49,7 @@ def main() -> int:
     options.add_argument("--envs", type=Path, required=True)
     options.add_argument("--parts", default=",".join(PARTS))
     options.add_argument("--prometheus", type=Path, help="the folder of prometheus and promtool")
-    options.add_argument("--cases", type=int, default=600, help="of schemathesis for each route, at most")
+    options.add_argument("--cases", type=int, default=330, help="of schemathesis for each route, at most")
     options.add_argument("--malformed", type=int, default=10_000)
     asked = options.parse_args()
     if asked.command == "setup":

@@ -171,6 +171,15 @@ def test_slow_clients_are_cut_off_and_told_where_they_can_be_while_others_are_an
     assert heard.status == 408
 
 
+def test_a_client_that_takes_its_answers_slowly_but_goes_on_gets_them_all(server: Served) -> None:
+    with Wire(server.url, receive=65_536) as wire:
+        wire.send(request("/docs", b"", method="GET") * 80)
+        for _ in range(4):
+            time.sleep(0.8)
+            heard = [wire.hear() for _ in range(20)]
+            assert {None if one is None else one.status for one in heard} == {200}
+
+
 def test_a_request_in_pieces_or_in_one_with_others_is_answered_in_order(server: Served, body: bytes) -> None:
     with Wire(server.url) as wire:
         sent = request("/predict", body)
@@ -265,8 +274,11 @@ def test_a_compressed_body_is_refused_as_what_it_is(server: Served, body: bytes)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201])
-def test_an_idempotency_key_that_cannot_be_kept_is_refused(server: Served, body: bytes, key: str) -> None:
-    assert _status(server, request("/predict", body, headers={"Idempotency-Key": key})) == 422
+def test_an_idempotency_key_that_cannot_be_kept_is_refused_even_beside_ids(
+    server: Served, row: dict[str, Any], key: str
+) -> None:
+    for body in ({"rows": [row]}, {"rows": [row], "ids": ["beside a key"]}):
+        assert _status(server, request("/predict", json.dumps(body).encode(), headers={"Idempotency-Key": key})) == 422
 
 
 def test_outcomes_that_are_no_json_are_malformed_and_others_unfit(server: Served) -> None:

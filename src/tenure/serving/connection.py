@@ -43,6 +43,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        self._taken = self.loop.time()  # an answer waits until most of those before it are taken
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
@@ -113,7 +114,7 @@ class Connection(HttpToolsProtocol):
     def cut_if_late(self, now: float) -> None:
         """Close the connection where the rest of a request, or the client's taking of an answer, is too late."""
         untaken = self.transport.get_write_buffer_size()
-        if untaken == 0 or untaken < self._untaken:
+        if self._untaken == 0 or untaken < self._untaken:
             self._taken = now
         self._untaken = untaken
         if self._since is not None and self.flow.read_paused:  # it is we who keep it waiting

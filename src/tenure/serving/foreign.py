@@ -38,7 +38,7 @@ class DataframeSplit(BaseModel):
     model_config = ConfigDict(extra="forbid")
     columns: list[str] | None = None
     data: list[list[Cell]] = Field(min_length=1)
-    index: list[Cell] | None = None
+    index: list[Any] | None = None
 
 
 class InvocationsParams(BaseModel):

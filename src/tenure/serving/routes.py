@@ -94,8 +94,9 @@ class _Own:
     async def predict(self, request: Request) -> Reply:
         ask = native.read(request.body, request.header(b"content-type"), max_rows=self._most, reasons=self._reasons)
         again = request.header(b"idempotency-key")
-        if again is not None and ask.ids is None:
-            ask.ids = native.ids_of(again, len(ask.rows))
+        if again is not None:
+            named = native.ids_of(again, len(ask.rows))
+            ask.ids = named if ask.ids is None else ask.ids
         label, said = await self._answers.answer(ask)
         return Reply(native.write(said, version=label), headers=_one_id(said))
 
