@@ -45,7 +45,22 @@ def test_every_key_of_every_section_is_there_and_each_comment_can_be_taken_away(
             part = text.split(f"\n[{section}]\n")[1].split("\n[")[0]
             for key in info.annotation.model_fields:
                 assert re.search(rf"^(# )?{key} = |columns", part, re.M), f"{section}.{key}"
-    examples = ("query", "group", "key", "time", "metric", "capacity", "families", "trials", "weight", "own", "url")
+    examples = (
+        "keep",
+        "verbose_errors",
+        "workers",
+        "query",
+        "group",
+        "key",
+        "time",
+        "metric",
+        "capacity",
+        "families",
+        "trials",
+        "weight",
+        "own",
+        "url",
+    )
     free = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.M)
     free = re.sub(rf"^({'|'.join(examples)}) = .*$", "", free, flags=re.M).replace('available = "after"', "")
     defaults = parse_project(text)
