@@ -31,6 +31,7 @@ from tenure.serving.security import environment_token
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than load balancers keep their side open, so that none sends into a closing connection."""
 
+
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a worker is told; `socket`, `parent` and `status` are file descriptors that it inherits."""
