@@ -91,7 +91,7 @@ def test_every_server_gets_the_same_rows(prepared: Prepared) -> None:
 def test_a_number_behind_a_peer_is_its_workers() -> None:
     assert (server_named("fastapi-array").workers, server_named("fastapi-array-2").workers) == (1, 2)
     assert server_named("fastapi-array-plain-2").workers == 2
-    assert dict(server_named("tenure-1").serving or {}) == {"workers": 1}
+    assert dict(server_named("tenure-2").serving or {}) == {"workers": 2}
     for name in ("nowhere", "tenure-3", "mlflow-0"):
         with pytest.raises(SystemExit, match=f"no server {name}"):
             server_named(name)

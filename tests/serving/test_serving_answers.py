@@ -177,10 +177,11 @@ def test_a_full_backlog_refuses_instead_of_dropping(serve: Callable[..., TestCli
         assert client.get("/health").status_code == 200
 
 
-def test_with_an_asynchronous_log_a_stop_still_writes_everything(
-    serve: Callable[..., TestClient], office: Path, rows: Rows
+@pytest.mark.parametrize("mode", ["async", "written"])
+def test_with_a_quicker_log_a_stop_still_writes_everything(
+    serve: Callable[..., TestClient], office: Path, rows: Rows, mode: str
 ) -> None:
-    with serve('log = "async"') as client:
+    with serve(f'log = "{mode}"') as client:
         said = _predict(client, rows)
     assert set(_joined(office)["id"]) == {one["id"] for one in said}
 
@@ -225,7 +226,7 @@ def test_ids_are_uuids_of_version_7_and_rise_with_time() -> None:
 
 
 class _FullJournal(Journal):
-    def append(self, lines: object) -> None:
+    def append(self, lines: object, *, sync: bool = True) -> None:
         raise DiskFullError("There is no space left.", hint="Free some.")
 
 
@@ -233,12 +234,12 @@ def test_requests_share_a_sync_and_all_hear_of_a_full_disk(tmp_path: Path) -> No
     class Counted(Journal):
         syncs = 0
 
-        def append(self, lines: Any) -> None:
+        def append(self, lines: Any, *, sync: bool = True) -> None:
             self.syncs += 1
-            super().append(lines)
+            super().append(lines, sync=sync)
 
     async def ask(journal: Journal, count: int) -> list[Any]:
-        commit = GroupCommit(journal, durable=True)
+        commit = GroupCommit(journal, "durable")
         return await asyncio.gather(*(commit.keep([b"x\n"]) for _ in range(count)), return_exceptions=True)
 
     counted = Counted(tmp_path / "journal")
@@ -251,13 +252,13 @@ def test_lines_that_follow_later_wait_for_a_disk_that_is_full_and_nothing_more_i
     class Filling(Journal):
         is_full = True
 
-        def append(self, lines: Any) -> None:
+        def append(self, lines: Any, *, sync: bool = True) -> None:
             if self.is_full:
                 raise DiskFullError("There is no space left.", hint="Free some.")
-            super().append(lines)
+            super().append(lines, sync=sync)
 
     async def ask(journal: Filling) -> None:
-        commit = GroupCommit(journal, durable=False)
+        commit = GroupCommit(journal, "async")
         await commit.keep([b"first\n"])
         await asyncio.sleep(0.1)
         with pytest.raises(DiskFullError):

@@ -13,7 +13,8 @@ FIRST: Final = "tenure"
 """The one that all others are compared with."""
 OURS: Final[dict[str, dict[str, str | int]]] = {
     FIRST: {},
-    "tenure-1": {"workers": 1},
+    "tenure-2": {"workers": 2},
+    "tenure-written": {"log": "written"},
     "tenure-async": {"log": "async"},
 }
 """Our variants, with what stands in `[serving]` of their project files."""
@@ -116,4 +117,4 @@ def server_named(name: str) -> Server:
     return Server(name, _PEERS[name])
 
 
-USUAL: Final = (*OURS, "mlflow", "bentoml", "litserve", "fastapi-pandas", "fastapi-array")
+USUAL: Final = (*OURS, "mlflow", "bentoml", "litserve", "fastapi-pandas", "fastapi-array-plain", "fastapi-array")

@@ -247,7 +247,9 @@ class ServingSection(Section):
 
     host: str = Field("127.0.0.1", description="Loopback unless told otherwise; beyond it a token is needed.")
     port: int = Field(8400, ge=0, le=65_535, description="0 takes any free port.")
-    workers: int | None = Field(None, ge=1, le=256, description="Processes that answer. Left out: one for each core.")
+    workers: int | None = Field(
+        None, ge=1, le=256, description="Processes that answer. Left out: one for each core but one."
+    )
     max_latency_ms: float = Field(
         5.0,
         gt=0,
@@ -277,10 +279,10 @@ class ServingSection(Section):
         None, description="Whether a refusal names the values that were expected. Left out: on loopback only."
     )
     reasons: int = Field(0, ge=0, le=20, description="Reasons in an answer whose request does not say how many.")
-    log: Literal["durable", "async"] = Field(
+    log: Literal["durable", "written", "async"] = Field(
         "durable",
-        description="'durable' answers after the prediction is on disk; 'async' before, and a crash may lose the last "
-        "ones.",
+        description="An answer leaves: 'durable' after its prediction is on the disk; 'written' after the system has "
+        "it, which a killed server does not undo; 'async' before, and a killed server loses the last ones.",
     )
     log_backlog_mb: float = Field(
         512.0, gt=0, description="Predictions waiting for the database, in MB; beyond it new ones are refused (503)."

@@ -65,7 +65,7 @@ class Answers:
         self._metrics = metrics
         self._serving: ServingSection = workspace.project.serving
         self._journal = Journal(workspace.journal_folder)
-        self._commit = GroupCommit(self._journal, durable=self._serving.log == "durable")
+        self._commit = GroupCommit(self._journal, self._serving.log)
         self._most_waiting = int(self._serving.log_backlog_mb * 1e6 / workers)
         self._is_full = False
         self._ids = Ids()
@@ -130,6 +130,7 @@ class Answers:
     def close(self) -> None:
         """Write what waits, and end the journal."""
         self._commit.flush()
+        self._journal.sync()
         self._journal.close()
 
     # ---- one request ----

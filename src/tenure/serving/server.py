@@ -24,7 +24,7 @@ from tenure.state.times import micros
 from tenure.state.tokens import Tokens
 
 _LOOK_SECONDS: Final = 0.1
-_DRAIN_SECONDS: Final = 0.5
+_DRAIN_SECONDS: Final = 1.0
 _KINDNESS: Final = 10
 _AGAIN_SECONDS: Final = 1.0
 _PRUNE_SECONDS: Final = 86_400.0
@@ -48,7 +48,7 @@ def serve_forever(
     """
     workspace.champion()
     may_bind(host, has_token=_has_token(workspace))
-    count = workers or workspace.project.serving.workers or _cores()
+    count = workers or workspace.project.serving.workers or _usual_workers()
     listeners = _listen(host, port, count)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listeners[0].getsockname()[1]}"
@@ -62,8 +62,10 @@ def serve_forever(
     return keeper.taken
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _usual_workers() -> int:
+    """Return one for each core but one: that keeps the log, and does what else the machine has to."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(cores - 1, 1)
 
 
 def _has_token(workspace: Workspace) -> bool:
@@ -75,7 +77,7 @@ def _has_token(workspace: Workspace) -> bool:
 
 
 class LogKeeper:
-    """Takes what the workers wrote to their journals into the log's tables, twice a second, and prunes daily.
+    """Takes what the workers wrote to their journals into the log's tables, once a second, and prunes daily.
 
     While the state database does not answer, the journals grow, and nothing is lost.
     """

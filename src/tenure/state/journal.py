@@ -56,8 +56,10 @@ class Journal:
         self._at = 0
         self._allocated = 0
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: Sequence[bytes], *, sync: bool = True) -> None:
         """Write lines and return once they are on the disk: a killed process or a lost supply does not undo them.
+
+        Without `sync`, once the system has them: a killed process does not undo them, a lost supply may.
 
         Raises:
             DiskFullError, FolderReadOnlyError, OSError: nothing of these lines was kept.
@@ -69,12 +71,26 @@ class Journal:
             try:
                 self._reserve(len(content))
                 _write_at(self._file, content, self._at)
-                _sync(self._file)
+                if sync:
+                    _sync(self._file)
             except OSError:
                 # What a failed sync left on the disk is unknown: cut it off, and never write to this file again.
                 self._close_segment()
                 raise
         self._at += len(content)
+
+    def sync(self) -> None:
+        """Bring what the system has to the disk; may be called from another thread.
+
+        Raises:
+            OSError: the disk refused it.
+        """
+        if self._file >= 0:
+            copy = os.dup(self._file)  # the segment may be closed meanwhile
+            try:
+                _sync(copy)
+            finally:
+                os.close(copy)
 
     def close(self) -> None:
         """End the last segment; what was written stays until it is taken in."""
