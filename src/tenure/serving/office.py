@@ -24,7 +24,9 @@ WAITING: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="waiting")
 """For what waits for the database: it must not take the threads of what works."""
 _LOG: Final = logging.getLogger("tenure.serving")
 _KEPT: Final = 4
-LOOK_EVERY_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = {"sqlite": 5.0, "postgresql": 0.5}
+"""How often to look for moves that pressed no stamp here: on PostgreSQL other machines move offices too, on SQLite only
+a process that was killed between its move and its stamp. Looking takes the event loop's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,10 @@ class Office:
             return holders
 
     async def watch(self) -> None:
-        """Look at the registry every 0.5 s, for moves by other machines, until cancelled."""
+        """Look at the registry now and then, for moves by other machines, until cancelled."""
+        pause = _LOOK_SECONDS[self._workspace.database.dialect]
         while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(pause)
             try:
                 await asyncio.get_running_loop().run_in_executor(WAITING, partial(self.renew, look_again=True))
             except NoChampionError:

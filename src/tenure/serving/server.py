@@ -25,7 +25,7 @@ from tenure.state.tokens import Tokens
 
 _LOOK_SECONDS: Final = 0.1
 _DRAIN_SECONDS: Final = 1.0
-_KINDNESS: Final = 10
+_KINDNESS: Final = 19
 _AGAIN_SECONDS: Final = 1.0
 _PRUNE_SECONDS: Final = 86_400.0
 _START_SECONDS: Final = 60.0
