@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The first text of a fresh clone takes seconds: hypothesis then builds its table of characters. No test is timed.
 slow = [HealthCheck.too_slow]
 settings.register_profile("here", deadline=None, suppress_health_check=slow)
-settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=slow)
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50, suppress_health_check=slow)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
