@@ -17,7 +17,7 @@ demo: setup  ## Run the main job on real data: from a table to a rollback, in un
 	@$(BIN)/python demo/demo.py
 
 test: setup  ## Run the whole test suite (T=tests/engine for a part)
-	@$(BIN)/python -m pytest $(T)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(T)
 
 check: setup  ## Check format, lint, types and import layers
 	@$(BIN)/ruff format --check .
