@@ -49,8 +49,13 @@ def _second(workspace: Workspace, place: Path, rows: Rows) -> int:
     return workspace.registry.register(bundle, run_id="second", leaderboard="", actor="test").number
 
 
-def test_what_clients_received_is_in_the_log_once_after_the_server_was_killed(office: Path, rows: Rows) -> None:
+@pytest.mark.parametrize("mode", ["durable", "written"])
+def test_what_clients_received_is_in_the_log_once_after_the_server_was_killed(
+    office: Path, rows: Rows, mode: str
+) -> None:
     told: list[str] = []
+    file = office / "tenure.toml"
+    file.write_text(f'{file.read_text()}\n[serving]\nlog = "{mode}"\n')
     for _ in range(2):
         with Served(office, "--workers", "2") as server, Load(server.url, rows, clients=4) as load:
             _eventually(lambda load=load: len(load.told) > 100)
