@@ -348,6 +348,9 @@ def test_a_frame_is_left_as_it_was() -> None:
     assert fitted.feature_names_in_.tolist() == ["target", "row", "weight"]
 
 
+# The interrupt may land while threadpoolctl reads /proc/self/maps, which then closes the file late.
+@pytest.mark.filterwarnings("ignore:unclosed file.*maps:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:.*/proc/self/maps:pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupted_fit_keeps_the_best_so_far() -> None:
     X, y, _ = numbers(3000)
 
