@@ -14,20 +14,8 @@ from tenure.core.contract import ColumnRule, Contract
 from tenure.core.data import Column, Kind, Role, Schema, Snapshot
 from tenure.core.errors import ArtifactError
 from tenure.core.evidence import Finding, Measurement, QualityReport, Quarantine, Threshold, Verdict
-from tenure.core.lifecycle import (
-    Action,
-    Alias,
-    AliasMove,
-    Comparison,
-    Dossier,
-    GateDecision,
-    Health,
-    HealthReport,
-    Outcome,
-    Release,
-    Verb,
-    WindowHealth,
-)
+from tenure.core.health import Health, HealthReport, WindowHealth
+from tenure.core.lifecycle import Action, Alias, AliasMove, Comparison, Dossier, GateDecision, Outcome, Release, Verb
 from tenure.core.modelling import Candidate, Importance, Leaderboard, Scheme, Score, Trim, ValidationPlan, Way
 from tenure.core.records import Record, canonical, digest_of, plain
 

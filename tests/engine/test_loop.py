@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.evidence import Finding, Measurement, Verdict
-from tenure.core.lifecycle import Action, Health, HealthReport, Verb, WindowHealth
+from tenure.core.health import Health, HealthReport, WindowHealth
+from tenure.core.lifecycle import Action, Verb
 from tenure.core.modelling import Score
 from tenure.engine.loop import choose
 from tenure.engine.policy import Policy, Situation

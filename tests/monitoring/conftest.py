@@ -15,7 +15,8 @@ import pytest
 from tenure.core.contract import ColumnRule, Contract
 from tenure.core.data import Column, Kind, Role, Schema, Snapshot
 from tenure.core.evidence import QualityReport
-from tenure.core.lifecycle import HealthReport, ModelVersion, OutcomeRecord, PredictionRecord
+from tenure.core.health import HealthReport
+from tenure.core.lifecycle import ModelVersion, OutcomeRecord, PredictionRecord
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Importance, Leaderboard, Score, Task
 from tenure.core.ports import Context

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tenure.core.evidence import Verdict
-from tenure.core.lifecycle import Health, HealthReport, Verb
+from tenure.core.health import Health, HealthReport
+from tenure.core.lifecycle import Verb
 from tenure.core.records import canonical
 from tenure.engine.loop import choose
 from tenure.engine.policy import Policy, Situation

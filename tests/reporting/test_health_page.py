@@ -8,7 +8,8 @@ from reporting_page_reader import read_page
 from reporting_worlds import churn_project
 
 from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
-from tenure.core.lifecycle import Action, Health, HealthReport, Verb, WindowHealth
+from tenure.core.health import Health, HealthReport, WindowHealth
+from tenure.core.lifecycle import Action, Verb
 from tenure.core.modelling import Score
 from tenure.core.project import parse_project
 from tenure.reporting.health_page import health_page

@@ -10,7 +10,7 @@ from tenure.cli.output import ALARM, OK, Reply, answers, table
 from tenure.cli.progress import told
 from tenure.core.evidence import Verdict
 from tenure.core.files import write_whole
-from tenure.core.lifecycle import Health, HealthReport
+from tenure.core.health import Health, HealthReport
 from tenure.engine.reasons import score_words
 from tenure.engine.watch import examine
 from tenure.engine.workspace import REPORTS_FOLDER, open_workspace

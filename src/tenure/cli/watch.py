@@ -13,7 +13,8 @@ from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption, Qu
 from tenure.cli.output import ALARM, APPROVAL, OK, REJECTED, ROLLED_BACK, Reply, answers, sentence
 from tenure.cli.progress import told
 from tenure.core.errors import TemporaryError
-from tenure.core.lifecycle import Health, Outcome, Verb
+from tenure.core.health import Health
+from tenure.core.lifecycle import Outcome, Verb
 from tenure.core.ports import Log
 from tenure.core.project import load_project
 from tenure.engine.watch import Look, look, look_and_act

@@ -1,4 +1,4 @@
-"""What happens to a model: decisions, versions, releases, dossiers, predictions, outcomes, health, actions."""
+"""What happens to a model: decisions, versions, releases, dossiers, predictions, outcomes, actions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tenure.core.evidence import Finding, Report
+from tenure.core.evidence import Finding
 from tenure.core.modelling import Score
 from tenure.core.records import Record
 
@@ -167,54 +167,6 @@ class OutcomeRecord:
     known_at: str
     prediction_id: str | None = None
     key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WindowHealth:
-    """One window of traffic: when, how much, and how it went.
-
-    `realised` is the score on the rows whose outcome is known, `value` the owner's money made in the window on
-    those rows, `value_best` what the right decisions would have made, `matured` their share. `drifted` names the
-    columns that moved, `faults` the rules of the contract that broke ("rule: column"); both are looked for in the
-    latest 26 full windows only.
-    """
-
-    start: str
-    end: str
-    rows: int
-    matured: float
-    versions: tuple[int, ...] = ()
-    realised: Score | None = None
-    value: float | None = None
-    value_best: float | None = None
-    drifted: tuple[str, ...] = ()
-    mean_prediction: float | None = None
-    faults: tuple[str, ...] = ()
-
-
-class Health(StrEnum):
-    """The health of a model in one word."""
-
-    LEARNING = "learning"
-    HEALTHY = "healthy"
-    CHANGED = "changed"
-    """Something moved, and no harm is shown."""
-    ILL = "ill"
-
-
-@dataclass(frozen=True, slots=True)
-class HealthReport(Report):
-    """How the model in office is doing: findings of the latest window, and every window so far.
-
-    `expected` is the score that was promised at release. `status` and `headline` are for people.
-    """
-
-    version: int | None = None
-    status: Health = Health.LEARNING
-    headline: str = ""
-    expected: Score | None = None
-    windows: tuple[WindowHealth, ...] = ()
-    made_from: tuple[str, ...] = ()
 
 
 class Verb(StrEnum):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tenure.core.evidence import Finding, Verdict
-from tenure.core.lifecycle import Action, HealthReport, Verb, WindowHealth
+from tenure.core.health import HealthReport, WindowHealth
+from tenure.core.lifecycle import Action, Verb
 from tenure.core.metrics import METRICS
 from tenure.engine.policy import Policy, Situation
 from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, REALISED_VALUE, noted

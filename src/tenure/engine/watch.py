@@ -8,7 +8,8 @@ from typing import Final
 from tenure.core.data import Snapshot
 from tenure.core.errors import TemporaryError, TenureError
 from tenure.core.evidence import QualityReport
-from tenure.core.lifecycle import Action, Alias, HealthReport, Release, Verb
+from tenure.core.health import HealthReport
+from tenure.core.lifecycle import Action, Alias, Release, Verb
 from tenure.core.modelling import Leaderboard
 from tenure.engine.loop import choose, same_cause
 from tenure.engine.policy import Policy, Situation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenure.core.evidence import Finding, Verdict
-from tenure.core.lifecycle import Health
+from tenure.core.health import Health
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 

@@ -13,7 +13,8 @@ import polars as pl
 from tenure.core.contract import Contract
 from tenure.core.data import Snapshot
 from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, worst
-from tenure.core.lifecycle import Health, HealthReport, ModelVersion, WindowHealth
+from tenure.core.health import Health, HealthReport, WindowHealth
+from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import Metric, metric_named
 from tenure.core.modelling import Leaderboard, Task
 from tenure.core.plugins import plugin, plugin_names

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Final
 
 from tenure.core.evidence import SEVERITY, Finding, Verdict
-from tenure.core.lifecycle import Action, Health, HealthReport, WindowHealth
+from tenure.core.health import Health, HealthReport, WindowHealth
+from tenure.core.lifecycle import Action
 from tenure.core.metrics import METRICS
 from tenure.core.modelling import Score
 from tenure.core.project import Project
