@@ -171,3 +171,23 @@ API_TOKENS: Final = Table(
     Column("last4", Text, nullable=False),
 )
 """Who may ask the server for what. `role` is a list with commas; `hash` is the SHA-256 of the secret."""
+
+WATCHED_WINDOWS: Final = Table(
+    "watched_windows",
+    METADATA,
+    Column("reference", Text, primary_key=True),
+    Column("start_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("sketch", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+"""Windows of traffic that monitoring has looked at, so that it need not read their rows again. `reference` is the
+digest of what they were held against, `sketch` that of the sketch, `facts` JSON: what was said of it at that time."""
+
+WATCH_REFERENCES: Final = Table(
+    "watch_references",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("reference", Text, nullable=False),
+)
+"""What windows are held against, by the digest of what it was made from."""

@@ -51,8 +51,8 @@ _FIXED: Final[dict[str, pl.DataType]] = {
     "high": pl.Float64(),
     "outcome": pl.String(),
     "known_at": _MOMENT,
-    "features": pl.String(),
 }
+_SENT: Final[dict[str, pl.DataType]] = {"features": pl.String()}
 _SHADOW: Final[dict[str, pl.DataType]] = {
     "prediction": pl.String(),
     "probabilities": pl.String(),
@@ -235,6 +235,7 @@ class Traffic:
         until: datetime | None = None,
         version: int | None = None,
         quarantined: bool = False,
+        features: bool = True,
     ) -> pl.DataFrame:
         """Return one row for each prediction, ordered by `event_at`, with its outcome where that is known.
 
@@ -242,9 +243,11 @@ class Traffic:
         they are there only where `quarantined` asks for them. Columns: `id` (String), `version` (Int64), `at`
         and `event_at` (Datetime, UTC), `key` (String), `prediction` (String), `p_0 ... p_k` (Float64) in class order
         or `value` (Float64) where no prediction has probabilities, `low`, `high` (Float64), `outcome` (String),
-        `known_at` (Datetime, UTC), `features` (String, JSON).
+        `known_at` (Datetime, UTC), and with `features` what was sent under that name (String, JSON).
         """
         query = _joined_query()
+        if features:
+            query = query.add_columns(PREDICTIONS.c.features)
         if since is not None:
             query = query.where(PREDICTIONS.c.event_us >= micros(since))
         if until is not None:
@@ -255,7 +258,7 @@ class Traffic:
             query = query.where(~PREDICTIONS.c.quarantined)
         with self._read() as connection:
             rows = connection.execute(query).all()
-        return _with_probabilities(_frame(rows, _FIXED))
+        return _with_probabilities(_frame(rows, _FIXED | _SENT if features else _FIXED))
 
     def shadowed(self, version: int, *, quarantined: bool = False) -> pl.DataFrame:
         """Return what `version` would have said beside what was said, ordered by `event_at`, with the outcomes.
@@ -265,12 +268,14 @@ class Traffic:
         """
         shadow = SHADOW_PREDICTIONS.c
         said = [shadow[name].label(f"shadow_{name}") for name in _SHADOW]
-        query = _joined_query().add_columns(*said).where(shadow.prediction_id == PREDICTIONS.c.id)
+        query = _joined_query().add_columns(PREDICTIONS.c.features, *said)
+        query = query.where(shadow.prediction_id == PREDICTIONS.c.id)
         query = query.where(shadow.version == version)
         if not quarantined:
             query = query.where(~PREDICTIONS.c.quarantined)
         with self._read() as connection:
-            frame = _frame(connection.execute(query).all(), _FIXED | {f"shadow_{n}": k for n, k in _SHADOW.items()})
+            shadows = {f"shadow_{name}": kind for name, kind in _SHADOW.items()}
+            frame = _frame(connection.execute(query).all(), _FIXED | _SENT | shadows)
         lists = [
             pl.col(name).str.json_decode(pl.List(pl.Float64)) for name in ("probabilities", "shadow_probabilities")
         ]
@@ -382,7 +387,7 @@ def _joined_query() -> Select[Any]:
     said = [PREDICTIONS.c[name] for name in ("id", "version", "at_us", "event_us", "key", "prediction")]
     numbers = [PREDICTIONS.c[name] for name in ("probabilities", "value", "low", "high")]
     return (
-        select(*said, *numbers, ranked.c.value, ranked.c.known_us, PREDICTIONS.c.features)
+        select(*said, *numbers, ranked.c.value, ranked.c.known_us)
         .outerjoin_from(PREDICTIONS, ranked, (ranked.c.joined_id == PREDICTIONS.c.id) & (ranked.c.place == 1))
         .order_by(PREDICTIONS.c.event_us, PREDICTIONS.c.seq)
     )
