@@ -11,7 +11,7 @@ import polars as pl
 from tenure.core.data import Column, Kind, Schema
 from tenure.core.modelling import Floats
 from tenure.core.records import Record
-from tenure.monitoring.sketch_cells import level_counts, numbers_read
+from tenure.monitoring.sketch_cells import numbers_read, texts_read
 
 KEPT_LEVELS: Final = 128
 MOST_BINS: Final = 120
@@ -105,9 +105,8 @@ def _column_layout(reference: pl.DataFrame, column: Column, bins: int) -> Column
 
 def _levels(cells: pl.Series) -> tuple[str, ...]:
     """Return the commonest levels, equally common ones in the order of the alphabet."""
-    counted = level_counts(cells, np.array([0, len(cells)]))
-    known = counted.filter(pl.col("level").is_not_null()).sort(["rows", "level"], descending=[True, False])
-    return tuple(known["level"].head(KEPT_LEVELS).to_list())
+    counted = texts_read(cells).drop_nulls().alias("level").value_counts(name="rows")
+    return tuple(counted.sort(["rows", "level"], descending=[True, False])["level"].head(KEPT_LEVELS).to_list())
 
 
 def _between(distinct: Floats) -> Floats:

@@ -92,13 +92,11 @@ def _some(flags: Flags) -> Flags | None:
     return flags if flags.any() else None
 
 
-def level_counts(cells: pl.Series, bounds: NDArray[np.int64]) -> pl.DataFrame:
-    """Count the cells of each level in each part of a column: columns `part`, `level` (null where empty), `rows`.
-
-    Part i holds the cells from `bounds[i]` up to `bounds[i + 1]`. Levels are the texts that the model reads. Equal
-    cells are read once. A level may come in more than one line.
-    """
-    plain = texts_of(cells) if cells.dtype in _ROUGH else cells
-    part = pl.Series("part", np.repeat(np.arange(bounds.size - 1), np.diff(bounds)), dtype=pl.Int64)
-    counted = pl.DataFrame([part, plain.alias("level")]).group_by("part", "level").len("rows")
-    return counted.select("part", texts_of(counted["level"]).alias("level"), pl.col("rows").cast(pl.Int64))
+def texts_read(cells: pl.Series) -> pl.Series:
+    """Return the cells of a column of categories or texts as String, null where empty; equal cells are read once."""
+    if cells.dtype in _TEXTS or cells.dtype in _ROUGH or cells.dtype.is_integer() or cells.dtype == pl.Boolean:
+        return texts_of(cells)
+    known = cells.unique().drop_nulls()
+    if known.is_empty():
+        return pl.Series(cells.name, [None] * len(cells), dtype=pl.String)
+    return cells.replace_strict(known, texts_of(known), default=None, return_dtype=pl.String)

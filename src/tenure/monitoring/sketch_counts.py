@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tenure.core.modelling import Floats
 from tenure.monitoring.layout import ColumnLayout
-from tenure.monitoring.sketch_cells import Numbers, level_counts, numbers_read
+from tenure.monitoring.sketch_cells import Numbers, numbers_read, texts_read
 
 STEPS: Final = 2**12
 """How many steps of the fixed-point sums make one `ColumnLayout.scale`."""
@@ -55,47 +55,40 @@ def tally(cells: pl.Series | None, layout: ColumnLayout, bounds: Counts) -> Tall
     At most MOST_ROWS cells. A column that is not there (None) misses all its cells.
     """
     if cells is None:
-        return _tally(layout, bounds, missing=np.diff(bounds))
+        return _without_numbers(np.diff(bounds), np.zeros((bounds.size - 1, layout.places), dtype=np.int64))
     if layout.is_text:
-        return _tally_levels(cells, layout, bounds)
+        return _tally_texts(texts_read(cells), layout, bounds)
     return _tally_numbers(numbers_read(cells, layout.kind, layout.format), layout, bounds)
 
 
-def _tally(layout: ColumnLayout, bounds: Counts, *, missing: Counts, counts: Counts | None = None) -> Tally:
-    parts = bounds.size - 1
-    none, nowhere = np.zeros(parts, dtype=np.int64), np.full(parts, np.nan)
-    kept = np.zeros((parts, layout.places), dtype=np.int64) if counts is None else counts
-    return Tally(missing, none, none, nowhere, nowhere, kept, none, none)
+def _without_numbers(missing: Counts, counts: Counts) -> Tally:
+    none, nowhere = np.zeros(missing.size, dtype=np.int64), np.full(missing.size, np.nan)
+    return Tally(missing, none, none, nowhere, nowhere, counts, none, none)
 
 
-def _tally_levels(cells: pl.Series, layout: ColumnLayout, bounds: Counts) -> Tally:
-    found = level_counts(cells, bounds)
-    parts, rows = found["part"].to_numpy(), found["rows"].to_numpy()
-    empty = found["level"].is_null().to_numpy()
-    missing = np.zeros(bounds.size - 1, dtype=np.int64)
-    np.add.at(missing, parts[empty], rows[empty])
-    known = pl.Series(layout.levels, dtype=pl.String)
-    places = pl.Series(range(len(layout.levels)), dtype=pl.Int64)
-    at = found["level"].replace_strict(known, places, default=len(layout.levels), return_dtype=pl.Int64).to_numpy()
-    counts = np.zeros((bounds.size - 1, layout.places), dtype=np.int64)
-    np.add.at(counts, (parts[~empty], at[~empty]), rows[~empty])
-    return _tally(layout, bounds, missing=missing, counts=counts)
+def _tally_texts(texts: pl.Series, layout: ColumnLayout, bounds: Counts) -> Tally:
+    others = len(layout.levels)
+    place = texts.cast(pl.Enum(layout.levels), strict=False).to_physical().cast(pl.UInt8).fill_null(others).to_numpy()
+    counts = _counts(place, layout.places, bounds)
+    missing = _sums(texts.is_null().to_numpy(), bounds[:-1])
+    counts[:, others] -= missing
+    return _without_numbers(missing, counts)
 
 
 def _tally_numbers(numbers: Numbers, layout: ColumnLayout, bounds: Counts) -> Tally:
     values, starts = numbers.values, bounds[:-1]
-    empty = np.isnan(values)
-    gaps = _sums(empty, starts) if empty.any() else None
-    place, steps = _placed(values, layout, has_gaps=gaps is not None)
-    counts = _counts(place, layout.places, bounds)
     none = np.zeros(starts.size, dtype=np.int64)
-    infinite = none if numbers.infinite is None else _sums(numbers.infinite, starts)
-    unreadable = none if numbers.unreadable is None else _sums(numbers.unreadable, starts)
-    if gaps is not None:  # no edge lies below NaN
-        counts[:, 0] -= gaps
-    low, high = (np.minimum, np.maximum) if gaps is None else (np.fmin, np.fmax)
+    gaps, infinite, unreadable = (
+        none if flags is None else _sums(flags, starts)
+        for flags in (np.isnan(values), numbers.infinite, numbers.unreadable)
+    )
+    has_gaps = bool(gaps.any())
+    place, steps = _placed(values, layout, has_gaps=has_gaps)
+    counts = _counts(place, layout.places, bounds)
+    counts[:, 0] -= gaps  # no edge lies below NaN
+    low, high = (np.fmin, np.fmax) if has_gaps else (np.minimum, np.maximum)
     return Tally(
-        missing=none if gaps is None else gaps - infinite - unreadable,
+        missing=gaps - infinite - unreadable,
         infinite=infinite,
         unreadable=unreadable,
         low=low.reduceat(values, starts) + 0.0,  # no -0.0: which of two zeros comes first must not show
@@ -107,7 +100,7 @@ def _tally_numbers(numbers: Numbers, layout: ColumnLayout, bounds: Counts) -> Ta
 
 
 def _sums(flags: NDArray[np.bool_], starts: Counts) -> Counts:
-    return np.add.reduceat(flags.astype(np.int64), starts)
+    return np.add.reduceat(flags, starts, dtype=np.int64)
 
 
 def _placed(values: Floats, layout: ColumnLayout, *, has_gaps: bool) -> tuple[NDArray[np.uint8], Counts]:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from tenure.model.values import NO_MOMENT, moments_of
 from tenure.monitoring.layout import Layout
-from tenure.monitoring.sketches import WindowSketch, microseconds_of, moment_at, sketch, sketch_parts
+from tenure.monitoring.sketches import WindowSketch, digest_of_layout, microseconds_of, moment_at, sketch, sketch_parts
 
 MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _BATCH: Final = 131_072
+_TOGETHER: Final = 10
 _TIME: Final = "the time of the row"
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,16 +44,48 @@ def sketch_file(
     as they stand there.
     """
     frame = source if isinstance(source, pl.LazyFrame) else _scanned(Path(source))
-    known = set(layout.names)
-    kept = [name for name in frame.collect_schema().names() if name in known]
+    names = frame.collect_schema().names()
     when = pl.col(time) if isinstance(time, str) else time
+    in_columns = not isinstance(source, pl.LazyFrame) and not _is_text(Path(source))
+    passes = _passes(layout) if in_columns else [layout]
+    found = [_pass(frame, names, each, when, length, microseconds_of(origin), date_format) for each in passes]
+    return [_joined(parts, layout) for parts in zip(*found, strict=True)]
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _passes(layout: Layout) -> list[Layout]:
+    """Return the layouts of a few columns each: a pass reads only its own, so memory does not grow with the columns."""
+    starts = range(0, max(len(layout.columns), 1), _TOGETHER)
+    return [Layout(layout.columns[start : start + _TOGETHER]) for start in starts]
+
+
+def _joined(parts: tuple[WindowSketch, ...], layout: Layout) -> WindowSketch:
+    """Return the sketch of one window from those of its columns."""
+    columns = {name: column for part in parts for name, column in part.columns.items()}
+    return replace(parts[0], columns=columns, layout=digest_of_layout(layout))
+
+
+def _pass(
+    frame: pl.LazyFrame,
+    names: list[str],
+    layout: Layout,
+    when: pl.Expr | None,
+    length: timedelta | None,
+    first: int,
+    date_format: str,
+) -> list[WindowSketch]:
+    """Return the windows of all rows, with the columns of `layout` only."""
+    kept = [name for name in names if name in layout.names] or names[:1]
     asked = frame.select(*kept, *([] if when is None else [when.alias(_TIME)]))
     whole: dict[int, WindowSketch] = {}
 
     def counted(batch: pl.DataFrame) -> dict[int, WindowSketch]:
         if when is None:
             return {0: sketch(batch, layout, start=_UNDATED, end=_UNDATED)}
-        return _windows(batch, moments_of(batch[_TIME], date_format), layout, microseconds_of(origin), length)
+        return _windows(batch, moments_of(batch[_TIME], date_format), layout, first, length)
 
     for part in _each(asked.collect_batches(chunk_size=_BATCH), counted):
         for number, one in part.items():
@@ -61,7 +94,7 @@ def sketch_file(
 
 
 def _scanned(path: Path) -> pl.LazyFrame:
-    if path.suffix.lower() == ".csv":
+    if _is_text(path):
         return pl.scan_csv(path, glob=False, infer_schema=False)
     return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
