@@ -1,21 +1,22 @@
 """Judge realised performance so that quiet years stay quiet: one dial, false alarms a year.
 
 The room for false alarms in one window is the yearly rate over the windows of a year. Half of it goes to the rules of
-the contract, half to realised performance, where it is shared by all tests (Bonferroni).
+the contract, half to realised performance, where score and money share it (Bonferroni).
 
 How far a score falls by chance is replayed from out-of-fold predictions: windows of the same size drawn from them give
-spread and skewness (Cornish and Fisher 1938), once the largest losses of single rows are capped. Earlier quiet windows
-give the wobble between windows.
+spread and skewness (Cornish and Fisher 1938), once the largest losses of single rows are capped. Falls of window after
+window are added up by `falls`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
@@ -23,6 +24,7 @@ from tenure.core.metrics import Metric, Targets
 from tenure.core.modelling import Floats, Score
 from tenure.core.project import ValueSection
 from tenure.core.value import PER
+from tenure.monitoring.falls import WARN_SHARE, FallCourse, FallLimit, Spread, fall_limit, watch_falls
 from tenure.monitoring.figures import figure
 from tenure.monitoring.realised import Answered, joined_answers, money_of
 
@@ -35,8 +37,10 @@ _TOLERANCE: Final = 0.02
 _REPLAYS: Final = 400
 _CAP_AT: Final = 0.995
 _REPLAY_ROWS: Final = 2_000
-_WOBBLE_WINDOWS: Final = 4
+_USUAL_WOBBLE: Final = 0.1
 _LEAST_ACTIONS: Final = 20
+_JUST_BELOW_ONE: Final = float(np.nextafter(1.0, 0.0))
+_HINT: Final = "Retrain on newer rows, or roll back if a promotion came just before."
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +131,33 @@ class Promise:
     """What was promised at release, and what counts as falling short of it.
 
     `usual` is the ruler's score of the out-of-fold predictions, `optimism` how much better the promise is than their
-    plain score. `tolerance` is in units of the metric: 2 % of the skill over the baseline.
+    plain score. `skill` is how much better than the baseline was promised, in units of the metric, 0 where it was not;
+    2 % of it are tolerated.
     """
 
     ruler: Ruler
     expected: Score
     usual: float
     optimism: float
-    tolerance: float
+    skill: float
     chance: Chance
+
+    @property
+    def tolerance(self) -> float:
+        """Return the fall that counts as none, in units of the metric."""
+        return _TOLERANCE * self.skill
+
+    @property
+    def spread(self) -> Spread:
+        """Return what moves the fall of a quiet window; before any is known, a tenth of the skill for the wobble."""
+        chance = self.chance
+        return Spread(
+            chance.deviation,
+            chance.rows,
+            chance.skewness,
+            reference=chance.spread(chance.known),
+            wobble=_USUAL_WOBBLE * self.skill,
+        )
 
     @property
     def metric(self) -> Metric:
@@ -155,89 +177,148 @@ def promise_of(ruler: Ruler, reference: Answered, *, expected: Score, baseline: 
         expected,
         usual=ruler.score(reference.target, reference.predicted),
         optimism=metric.gain(expected.value, metric(reference.target, reference.predicted)),
-        tolerance=_TOLERANCE * max(metric.gain(expected.value, baseline.value), 0.0),
+        skill=max(metric.gain(expected.value, baseline.value), 0.0),
         chance=chance,
     )
 
 
-def judge_realised(
-    windows: Sequence[MaturedWindow], promise: Promise, value: ValueSection, *, level: float
-) -> tuple[Finding, ...]:
-    """Judge the latest matured window, the latest four together, and the money of those four.
+def realised_limit(
+    promise: Promise, value: ValueSection, *, level: float, earlier: Sequence[MaturedWindow] = ()
+) -> FallLimit:
+    """Return the limit of the alarm on realised scores, by replay of quiet years.
 
-    Windows are taken in order, so each is judged as it would have been then; the wobble between windows is learned
-    from quiet ones only. `evidence["since"]` of a finding is the start of the unbroken run of unwell windows.
+    `level` is the chance of a false alarm in one window. `earlier` are windows known to be quiet, oldest first: the
+    out-of-fold predictions cut as traffic is, where their rows have times. They tell how much windows wobble; without
+    them a wobble of a tenth of the skill is expected at first.
     """
-    tests = 3 if value.is_given else 2
-    quiet: list[tuple[float, int]] = []
-    since: datetime | None = None
-    findings: tuple[Finding, ...] = ()
-    for i, window in enumerate(windows):
-        pooled = windows[max(0, i + 1 - POOLED_WINDOWS) : i + 1]
-        wobble = _wobble(quiet, promise.chance)
-        findings = _judged_at(pooled, promise, value, level=level / tests, wobble=wobble)
-        if any(finding.verdict in (Verdict.WARN, Verdict.FAIL) for finding in findings):
-            since = since or window.start
-        else:
-            since = None
-            fall = promise.fall(window.answers)
-            if np.isfinite(fall):
-                quiet.append((fall, len(window.answers)))
-    return findings if since is None else tuple(noted(finding, since=since.isoformat()) for finding in findings)
+    falls, rows = _falls(earlier, promise)
+    return fall_limit(promise.spread, falls, rows, tolerance=promise.tolerance, level=_share(level, value))
 
 
-def _wobble(quiet: Sequence[tuple[float, int]], chance: Chance) -> float:
-    """Return the standard deviation between quiet windows beyond what sampling explains (DerSimonian, Laird 1986)."""
-    if len(quiet) < _WOBBLE_WINDOWS:
-        return 0.0
-    falls = np.array([fall for fall, _ in quiet])
-    sampling = np.mean([chance.deviation**2 * chance.rows / rows for _, rows in quiet])
-    return float(np.sqrt(max(np.var(falls, ddof=1) - sampling, 0.0) * (1 + 1 / falls.size)))
+def _share(level: float, value: ValueSection) -> float:
+    return level / 2 if value.is_given else level
 
 
-def _judged_at(
-    pooled: Sequence[MaturedWindow], promise: Promise, value: ValueSection, *, level: float, wobble: float
+def _falls(windows: Sequence[MaturedWindow], promise: Promise) -> tuple[Floats, NDArray[np.int64]]:
+    """Return how far each window fell, and its rows; windows on which the metric is not defined are left out."""
+    falls = np.array([promise.fall(window.answers) for window in windows], dtype=np.float64)
+    rows = np.array([len(window.answers) for window in windows], dtype=np.int64)
+    defined = np.isfinite(falls)
+    return falls[defined], rows[defined]
+
+
+def judge_realised(
+    windows: Sequence[MaturedWindow],
+    promise: Promise,
+    value: ValueSection,
+    *,
+    level: float,
+    earlier: Sequence[MaturedWindow] = (),
+    limit: FallLimit | None = None,
 ) -> tuple[Finding, ...]:
-    latest = pooled[-1].answers
-    findings = [_judged_score(latest, promise, "the latest window", level=level, wobble=wobble)]
-    together = latest
-    if len(pooled) > 1:
-        together = joined_answers([window.answers for window in pooled])
-        subject = f"the latest {len(pooled)} windows"
-        findings.append(
-            _judged_score(together, promise, subject, level=level, wobble=wobble / float(np.sqrt(len(pooled))))
-        )
-    findings.extend(_judged_money(together, value, level=level))
-    return tuple(findings)
+    """Judge the windows up to the latest together, the latest by itself, and the money of the latest four.
+
+    `level` and `earlier` are those of `realised_limit`, `limit` what it returned, where that was asked for.
+    Windows are taken in order, so each is judged as it would have been then. Only the course of windows raises the
+    alarm of the score; the latest window by itself at most warns. `evidence["since"]` of a finding is the start of the
+    unbroken run of unwell windows.
+    """
+    limit = limit or realised_limit(promise, value, level=level, earlier=earlier)
+    defined = [window for window in windows if np.isfinite(promise.fall(window.answers))]
+    falls, rows = _falls(defined, promise)
+    earlier_falls, earlier_rows = _falls(earlier, promise)
+    course = watch_falls(
+        falls,
+        rows,
+        earlier=earlier_falls,
+        earlier_rows=earlier_rows,
+        spread=promise.spread,
+        tolerance=promise.tolerance,
+        limit=limit,
+    )
+    share, reached = _share(level, value), dict(zip((w.start for w in defined), course.levels.tolist(), strict=True))
+    since: int | None = None
+    now = 0.0
+    money: tuple[Finding, ...] = ()
+    for i, window in enumerate(windows):
+        now = reached.get(window.start, now)
+        pooled = [matured.answers for matured in windows[max(0, i + 1 - POOLED_WINDOWS) : i + 1]]
+        money = _judged_money(joined_answers(pooled), value, level=share)
+        unwell = now > WARN_SHARE or any(f.verdict in (Verdict.WARN, Verdict.FAIL) for f in money)
+        since = (i if since is None else since) if unwell else None
+    findings = [*_judged_latest(windows, promise, level=share, course=course)]
+    if defined:
+        begin = windows[max(0, len(windows) - POOLED_WINDOWS) if since is None else since].start
+        run = [window for window in defined if window.start >= begin] or defined[-1:]
+        findings.append(_judged_course(run, promise, now, course=course, limit=limit))
+    findings.extend(money)
+    if since is None:
+        return tuple(findings)
+    return tuple(noted(finding, since=windows[since].start.isoformat()) for finding in findings)
 
 
-def _judged_score(answers: Answered, promise: Promise, subject: str, *, level: float, wobble: float) -> Finding:
-    metric, expected, rows = promise.metric, promise.expected, len(answers)
+def _judged_latest(
+    windows: Sequence[MaturedWindow], promise: Promise, *, level: float, course: FallCourse
+) -> Iterator[Finding]:
+    """Yield the finding of the latest window by itself, where it is not the only one; it never raises the alarm."""
+    answers, subject = windows[-1].answers, "the latest window"
     fall = promise.fall(answers)
     if not np.isfinite(fall):
-        reason = f"{metric.label} is not defined on the outcomes of {subject}."
+        reason = f"{promise.metric.label} is not defined on the outcomes of {subject}."
         skipped = Measurement(REALISED_SCORE, 0.0, subject=subject, skipped=reason)
-        return Finding(REALISED_SCORE, Verdict.SKIPPED, skipped)
-    threshold = Threshold(
-        warn=promise.tolerance + promise.chance.allowed(rows, _WARN_RATIO * level, wobble=wobble),
-        fail=promise.tolerance + promise.chance.allowed(rows, level, wobble=wobble),
-    )
-    realised = metric(answers.target, answers.predicted)
-    half_width = 1.96 * promise.chance.spread(rows)
+        yield Finding(REALISED_SCORE, Verdict.SKIPPED, skipped)
+    elif len(windows) > 1:
+        allowed = promise.chance.allowed(len(answers), _WARN_RATIO * level, wobble=course.wobble)
+        measurement = Measurement(
+            REALISED_SCORE,
+            fall,
+            subject=subject,
+            says=_said(answers, promise, subject),
+            hint=_HINT,
+            low=fall - 1.96 * promise.chance.spread(len(answers)),
+            high=fall + 1.96 * promise.chance.spread(len(answers)),
+            evidence=_facts(answers, promise, course),
+        )
+        yield Threshold(warn=promise.tolerance + allowed).judge(measurement, check=REALISED_SCORE)
+
+
+def _judged_course(
+    run: Sequence[MaturedWindow], promise: Promise, reached: float, *, course: FallCourse, limit: FallLimit
+) -> Finding:
+    """Judge how far the course of windows is on its way to an alarm: the measurement is 1 where it is one."""
+    answers = joined_answers([window.answers for window in run])
+    subject = "the latest window" if len(run) == 1 else f"the latest {len(run)} windows"
+    facts = _facts(answers, promise, course)
+    replayed: dict[str, Any] = {"windows": len(run), "false_alarms_a_window": limit.rate, "replayed": limit.replayed}
     measurement = Measurement(
         REALISED_SCORE,
-        fall,
+        reached,
         subject=subject,
-        says=(
-            f"In {subject}, {metric.label} was {figure(realised)} on {rows:,} known outcomes; "
-            f"{figure(expected.value)} was promised."
-        ),
-        hint="Retrain on newer rows, or roll back if a promotion came just before.",
-        low=fall - half_width,
-        high=fall + half_width,
-        evidence={"realised": realised, "expected": expected.value, "rows": rows, "wobble": wobble},
+        says=_said(answers, promise, subject),
+        hint=_HINT,
+        evidence=facts | replayed,
     )
-    return threshold.judge(measurement, check=REALISED_SCORE)
+    return Threshold(warn=WARN_SHARE, fail=_JUST_BELOW_ONE).judge(measurement, check=REALISED_SCORE)
+
+
+def _said(answers: Answered, promise: Promise, subject: str) -> str:
+    realised = figure(promise.metric(answers.target, answers.predicted))
+    promised = f"{figure(promise.expected.value)} was promised."
+    return f"In {subject}, {promise.metric.label} was {realised} on {len(answers):,} known outcomes; {promised}"
+
+
+def _facts(answers: Answered, promise: Promise, course: FallCourse) -> dict[str, Any]:
+    fall, half = promise.fall(answers), 1.96 * promise.chance.spread(len(answers))
+    return {
+        "realised": promise.metric(answers.target, answers.predicted),
+        "expected": promise.expected.value,
+        "rows": len(answers),
+        "fall": fall,
+        "fall_low": fall - half,
+        "fall_high": fall + half,
+        "wobble": course.wobble,
+        "quiet_windows": course.known,
+    }
 
 
 def _judged_money(answers: Answered, value: ValueSection, *, level: float) -> tuple[Finding, ...]:
