@@ -12,7 +12,17 @@ from tenure.core.metrics import METRICS, Metric
 from tenure.core.modelling import Score
 from tenure.core.project import ValueSection
 from tenure.core.uncertainty import score_with_interval
-from tenure.monitoring.alarm import MaturedWindow, alarm_levels, judge_realised, promise_of, replayed_chance, ruler_of
+from tenure.monitoring.alarm import (
+    MaturedWindow,
+    Promise,
+    alarm_levels,
+    judge_realised,
+    promise_of,
+    realised_limit,
+    replayed_chance,
+    ruler_of,
+)
+from tenure.monitoring.falls import FallLimit
 from tenure.monitoring.figures import figure
 from tenure.monitoring.realised import Answered
 
@@ -30,23 +40,43 @@ def heavy(rng: np.random.Generator, rows: int, *, skill: float = 1.0) -> Answere
     return Answered(said + rng.standard_t(4, rows) * (2 - skill), said)
 
 
-def judged(metric: Metric, reference: Answered, windows: list[Answered], *, level: float) -> tuple[Finding, ...]:
+def promised(metric: Metric, reference: Answered, rows: int) -> Promise:
     rng = np.random.default_rng(1)
     ruler = ruler_of(metric, reference)
-    chance = replayed_chance(ruler, reference, rows=len(windows[0]), rng=rng)
+    chance = replayed_chance(ruler, reference, rows=rows, rng=rng)
     assert chance is not None
     expected = score_with_interval(metric, reference.target, reference.predicted)
-    promise = promise_of(ruler, reference, expected=expected, baseline=expected, chance=chance)
-    matured = [MaturedWindow(START + timedelta(days=7 * i), window) for i, window in enumerate(windows)]
-    return judge_realised(matured, promise, ValueSection(), level=level)
+    naive = np.full_like(reference.predicted, 0.5 if reference.predicted.ndim == 2 else reference.target.mean())
+    baseline = score_with_interval(metric, reference.target, naive)
+    return promise_of(ruler, reference, expected=expected, baseline=baseline, chance=chance)
+
+
+def weekly(windows: list[Answered]) -> list[MaturedWindow]:
+    return [MaturedWindow(START + timedelta(days=7 * i), window) for i, window in enumerate(windows)]
+
+
+def judged(
+    metric: Metric,
+    reference: Answered,
+    windows: list[Answered],
+    *,
+    level: float,
+    value: ValueSection = ValueSection(),  # noqa: B008 - it is frozen
+    limit: FallLimit | None = None,
+) -> tuple[Finding, ...]:
+    promise = promised(metric, reference, len(windows[0]))
+    return judge_realised(weekly(windows), promise, value, level=level, limit=limit)
 
 
 @pytest.mark.parametrize(("metric", "world"), [("roc_auc", binary), ("log_loss", binary), ("rmse", heavy)])
 def test_quiet_windows_alarm_no_oftener_than_allowed(metric: str, world) -> None:
-    level, alarms, runs = 0.05, 0, 100
+    level, alarms, runs = 0.05, 0, 60
+    first = promised(METRICS[metric], world(np.random.default_rng(9), 2_000), 200)
+    limit = realised_limit(first, ValueSection(), level=level)
     for run in range(runs):
         rng = np.random.default_rng((9, run))
-        found = judged(METRICS[metric], world(rng, 2_000), [world(rng, 200) for _ in range(5)], level=level)
+        windows = [world(rng, 200) for _ in range(5)]
+        found = judged(METRICS[metric], world(rng, 2_000), windows, level=level, limit=limit)
         alarms += any(finding.verdict is Verdict.FAIL for finding in found)
     assert alarms <= runs * level + 2 * np.sqrt(runs * level)  # two standard errors above the allowed rate
 
@@ -54,8 +84,10 @@ def test_quiet_windows_alarm_no_oftener_than_allowed(metric: str, world) -> None
 def test_a_fall_of_skill_alarms_and_tells_since_when() -> None:
     rng = np.random.default_rng(2)
     windows = [binary(rng, 300) for _ in range(4)] + [binary(rng, 300, skill=0.4) for _ in range(3)]
-    found = judged(METRICS["roc_auc"], binary(rng, 2_000), windows, level=0.01)
-    assert all(finding.verdict is Verdict.FAIL for finding in found)
+    latest, course = found = judged(METRICS["roc_auc"], binary(rng, 2_000), windows, level=0.01)
+    assert (latest.verdict, course.verdict) == (Verdict.WARN, Verdict.FAIL)
+    assert course.subject == "the latest 3 windows"
+    assert course.measurement.evidence["rows"] == 900
     assert {f.measurement.evidence["since"] for f in found} == {(START + timedelta(days=28)).isoformat()}
 
 
@@ -66,7 +98,45 @@ def test_a_wobble_between_quiet_windows_widens_the_limit() -> None:
     limits = [
         judged(METRICS["roc_auc"], binary(rng, 5_000), windows, level=0.01)[0].threshold for windows in (calm, wild)
     ]
-    assert limits[0].fail < limits[1].fail
+    assert limits[0].warn < limits[1].warn
+
+
+def test_a_small_fall_that_lasts_alarms_though_no_window_does_by_itself() -> None:
+    rng = np.random.default_rng(7)
+    reference = binary(rng, 20_000)
+    promise = promised(METRICS["roc_auc"], reference, 500)
+    earlier = weekly([binary(rng, 500) for _ in range(20)])
+    limit = realised_limit(promise, ValueSection(), level=0.005, earlier=earlier)
+    windows = weekly([binary(rng, 500, skill=0.87) for _ in range(20)])
+    found = judge_realised(windows, promise, ValueSection(), level=0.005, earlier=earlier, limit=limit)
+    assert found[-1].verdict is Verdict.FAIL
+    assert found[-1].measurement.evidence["fall_low"] > 0
+    alone = [judge_realised([w], promise, ValueSection(), level=0.005, earlier=earlier, limit=limit) for w in windows]
+    assert not any(f.verdict is Verdict.FAIL for each in alone for f in each)
+
+
+def test_quiet_windows_of_the_reference_tell_how_much_windows_wobble() -> None:
+    rng = np.random.default_rng(8)
+    promise = promised(METRICS["roc_auc"], binary(rng, 5_000), 300)
+    calm, wild = (
+        weekly([binary(rng, 300, skill=1.2 if i % 2 and is_wild else 0.9) for i in range(20)])
+        for is_wild in (False, True)
+    )
+    fell = weekly([binary(rng, 300, skill=0.7)] * 2)
+    wobbles = [
+        judge_realised(fell, promise, ValueSection(), level=0.01, earlier=earlier)[-1].measurement.evidence["wobble"]
+        for earlier in (calm, wild)
+    ]
+    assert wobbles[0] < wobbles[1]
+
+
+def test_money_has_its_own_half_and_its_own_run() -> None:
+    rng = np.random.default_rng(9)
+    value = ValueSection(true_positive=10.0, false_positive=-8.0)
+    windows = [binary(rng, 400) for _ in range(3)] + [binary(rng, 400, skill=-0.5) for _ in range(2)]
+    found = judged(METRICS["roc_auc"], binary(rng, 2_000), windows, level=0.01, value=value)
+    assert [f.check for f in found] == ["realised-score", "realised-score", "realised-value"]
+    assert all(f.measurement.evidence["since"] == (START + timedelta(days=21)).isoformat() for f in found)
 
 
 def test_one_class_only_is_skipped_with_the_reason() -> None:
@@ -105,8 +175,18 @@ def test_one_wild_row_is_no_alarm_and_many_are() -> None:
     one = judged(METRICS["rmse"], reference, [Answered(wild, window.predicted)], level=0.01)
     assert one[0].verdict is Verdict.PASS
     wild[:40] += 1_000
-    many = judged(METRICS["rmse"], reference, [Answered(wild, window.predicted)], level=0.01)
-    assert many[0].verdict is Verdict.FAIL
+    many = judged(METRICS["rmse"], reference, [Answered(wild, window.predicted)] * 2, level=0.01)
+    assert many[-1].verdict is Verdict.FAIL
+
+
+def test_windows_without_a_defined_score_are_passed_over() -> None:
+    rng = np.random.default_rng(10)
+    windows = [binary(rng, 300), binary(rng, 300, skill=-0.5), binary(rng, 300, skill=-0.5)]
+    blank = Answered(np.zeros(300, dtype=np.int64), windows[0].predicted, windows[0].acted)
+    latest, course = judged(METRICS["roc_auc"], binary(rng, 2_000), [*windows, blank], level=0.01)
+    assert latest.verdict is Verdict.SKIPPED
+    assert course.verdict is Verdict.FAIL
+    assert np.isfinite(course.measurement.evidence["realised"])
 
 
 @pytest.mark.parametrize(

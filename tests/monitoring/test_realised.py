@@ -75,6 +75,21 @@ def test_several_classes_are_told_apart_by_their_codes() -> None:
     assert score.value == pytest.approx(-(np.log(0.7) + np.log(0.6)) / 2)
 
 
+def test_answers_keep_when_they_were_asked_and_answered() -> None:
+    rows = binary_rows(["1", None, "0"]).with_columns(
+        event_at=pl.Series([1_000_000, 2_000_000, 3_500_000]).cast(pl.Datetime("us", "UTC")),
+        known_at=pl.Series([5_000_000, None, 6_000_000]).cast(pl.Datetime("us", "UTC")),
+    )
+    got = answered(rows, task=Task.BINARY, classes=("0", "1"), value=ValueSection())
+    both = joined_answers([got, got])
+    assert both.event_at is not None
+    assert both.known_at is not None
+    assert both.event_at.tolist() == [1.0, 3.5, 1.0, 3.5]
+    assert both.known_at.tolist() == [5.0, 6.0, 5.0, 6.0]
+    timeless = answered(binary_rows(["1"]), task=Task.BINARY, classes=("0", "1"), value=ValueSection())
+    assert joined_answers([got, timeless]).event_at is None
+
+
 def test_a_score_that_is_not_defined_is_none() -> None:
     one_class = Answered(np.ones(5, dtype=np.int64), np.full((5, 2), 0.5))
     assert one_class.score(METRICS["roc_auc"]) is None

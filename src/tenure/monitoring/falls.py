@@ -120,7 +120,7 @@ class _Learned:
         free = np.maximum(known - 1.0, 0.0)
         excess = squares - total**2 / count - free * sampling / count
         variance: Floats = np.maximum(excess + _PRIOR_WINDOWS * self.wobble**2, 0.0) / (free + _PRIOR_WINDOWS)
-        return variance
+        return variance * (1.0 + 1.0 / count)
 
     def alike(self) -> Floats:
         """Return the correlation of neighbouring quiet windows, shrunk to a mild one."""

@@ -12,7 +12,7 @@ from scipy.special import bdtr, bdtrc
 from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
 from tenure.core.modelling import Floats
 from tenure.monitoring.figures import figure
-from tenure.monitoring.maturity import LEAST_OUTCOMES, DelayCurve, usual_gap
+from tenure.monitoring.maturity import LEAST_OUTCOMES, MATURE, DelayCurve, usual_gap
 from tenure.monitoring.realised import Answered, moments_of
 from tenure.monitoring.rules import FAULT_LEVEL, binomial_limit
 
@@ -20,13 +20,15 @@ TRAFFIC_FRESHNESS: Final = "traffic-freshness"
 OUTCOME_FRESHNESS: Final = "outcome-freshness"
 OUTCOME_VALUES: Final = "outcome-values"
 FEED_CHECKS: Final = (TRAFFIC_FRESHNESS, OUTCOME_FRESHNESS, OUTCOME_VALUES)
-_WARN_GAPS: Final = 3.0
-_FAIL_GAPS: Final = 6.0
-_WARN_LONGEST: Final = 1.0
-_FAIL_LONGEST: Final = 1.5
+_WARN_GAPS: Final = 2.0
+_FAIL_GAPS: Final = 4.0
+_WARN_LONGEST: Final = 1.25
+_FAIL_LONGEST: Final = 2.0
 _LEAST_TIMES: Final = 20
 _LEAST_SPAN: Final = 14 * 86_400.0
 _LEAST_MISSED: Final = 20.0
+_LOST_WARNS: Final = 0.2
+_LOST_FAILS: Final = 0.4
 _LEAST_CHANGE: Final = 0.02
 _TENFOLD: Final = 10.0
 
@@ -34,9 +36,9 @@ _TENFOLD: Final = 10.0
 def judge_traffic_freshness(said_at: pl.Series, now: datetime) -> Finding:
     """Judge how long ago the last prediction was said, against the gaps there were.
 
-    `said_at` (Datetime) holds when predictions were said, in any order. The measurement is the silence over the
-    longest that is usual: above 1 warns; it fails where it is twice the usual gap that warns, half as long again as
-    any gap so far, and two weeks are known, so that weekends are.
+    `said_at` (Datetime) holds when predictions were said, in any order. The measurement is the silence over what warns:
+    twice the usual gap, and a quarter more than the longest so far. Four times the usual and twice the longest fails,
+    once two weeks are known, so that weekends are.
     """
     moments = moments_of(said_at)
     silence, gaps = _silence(moments, now)
@@ -99,6 +101,31 @@ def judge_outcome_freshness(event_at: pl.Series, known_at: pl.Series, now: datet
         evidence={"silence_seconds": silence, "patience_seconds": patience, "due": due},
     )
     return Threshold(warn=_LEAST_MISSED / 2, fail=_LEAST_MISSED).judge(measurement, check=OUTCOME_FRESHNESS)
+
+
+def judge_lost_outcomes(rows: int, matured: float, curve: DelayCurve) -> Finding:
+    """Judge how many outcomes of a window that should have them never came, beside the share that ever comes.
+
+    `rows` and `matured` are those of the latest window older than `maturity.final_age`. The measurement is the share
+    of the outcomes due that is missing, less what chance explains.
+    """
+    subject = "outcomes that are overdue"
+    if not curve.settled or curve.outcomes < LEAST_OUTCOMES:
+        reason = "nobody can tell yet which share of outcomes comes."
+        return Finding(
+            OUTCOME_FRESHNESS, Verdict.SKIPPED, Measurement(OUTCOME_FRESHNESS, 0.0, subject=subject, skipped=reason)
+        )
+    due = MATURE * curve.ceiling
+    chance = 4.0 * float(np.sqrt(due * (1.0 - due) / rows)) if rows else due
+    measurement = Measurement(
+        OUTCOME_FRESHNESS,
+        max(due - chance - matured, 0.0) / due,
+        subject=subject,
+        says=f"{matured:.0%} of the outcomes of a window that is old enough are known; {curve.ceiling:.0%} are usual.",
+        hint="Check the job that posts outcomes: some are lost, or come much later than they did.",
+        evidence={"rows": rows, "matured": matured, "usual": curve.ceiling},
+    )
+    return Threshold(warn=_LOST_WARNS, fail=_LOST_FAILS).judge(measurement, check=OUTCOME_FRESHNESS)
 
 
 def judge_unread_outcomes(rows: pl.DataFrame, read: Answered) -> Finding:

@@ -30,7 +30,11 @@ _LEAST_OF_SPAN: Final = 0.02
 _MOST_OUTAGES: Final = 5
 _LEAST_MATURED: Final = 0.5
 _VALUE_GROUPS: Final = 5
+_MOST_ROWS: Final = 100_000
 _TILT_ROWS: Final = 20_000
+_LEAST_TILTED: Final = 100
+_NEWTON_STEPS: Final = 12
+_GOLDEN: Final = 0.6180339887498949
 _EDGE: Final = 1e-6
 
 
@@ -177,13 +181,13 @@ def is_ripe(*, matured: float, age: float, curve: DelayCurve, outcome_delay: flo
 class OutcomeDelays:
     """How long outcomes of each kind take, of those that come: classes, or fifths of the values between `edges`.
 
-    `curves` holds ages and shares for each kind. `tilt` is the intercept and slope by which a row's prediction, less
-    `centre` and over `scale`, moves the log odds of being known by an age.
+    `curves` holds ages and shares for each kind, `tilts` (kinds, 3) how intercept, prediction and its square move the
+    log odds of being known by an age; predictions are taken less `centre` and over `scale`.
     """
 
     curves: tuple[tuple[Floats, Floats], ...]
     edges: Floats
-    tilt: tuple[float, float]
+    tilts: Floats
     centre: float
     scale: float
     until: float
@@ -193,11 +197,12 @@ def outcome_delays(answers: Answered, curve: DelayCurve) -> OutcomeDelays | None
     """Return how delays depend on outcome and prediction, from all rows whose outcome is known.
 
     None where the answers have no times, or nobody can tell yet how long outcomes take. Kinds with fewer than 30
-    outcomes take the delays of all.
+    outcomes take the delays of all. Of many rows, every so many-th is used.
     """
     if answers.event_at is None or answers.known_at is None or curve.mature_age is None:
         return None
-    used = answers.event_at <= curve.until
+    used = np.flatnonzero(answers.event_at <= curve.until)
+    used = used[:: max(used.size // _MOST_ROWS, 1)]
     event, known = answers.event_at[used], answers.known_at[used]
     waited = curve.until - event
     delay = np.clip(known - event, 0.0, waited)
@@ -212,10 +217,11 @@ def outcome_delays(answers: Answered, curve: DelayCurve) -> OutcomeDelays | None
         for k in range(count)
     )
     centre, scale = float(np.mean(said)), float(np.std(said)) or 1.0
-    old = np.flatnonzero(waited >= curve.mature_age)
-    old = old[:: max(old.size // _TILT_ROWS, 1)]
-    tilt = _tilt(delay[old], kind[old], (said[old] - centre) / scale, curves)
-    return OutcomeDelays(curves, edges, tilt, centre, scale, curve.until)
+    old = waited >= curve.mature_age
+    tilts = [
+        _tilt(delay[at], (said[at] - centre) / scale, c) for k, c in enumerate(curves) for at in [old & (kind == k)]
+    ]
+    return OutcomeDelays(curves, edges, np.array(tilts), centre, scale, curve.until)
 
 
 def _said(predicted: Floats) -> Floats:
@@ -247,32 +253,28 @@ def _backwards(delay: Floats, waited: Floats) -> tuple[Floats, Floats]:
     return age, later
 
 
-def _tilt(
-    delay: Floats, kind: NDArray[np.int64], said: Floats, curves: tuple[tuple[Floats, Floats], ...]
-) -> tuple[float, float]:
+def _tilt(delay: Floats, said: Floats, curve: tuple[Floats, Floats]) -> Floats:
     """Fit a small logistic model: known by an age (one for each row, spread evenly) on that age's share and `said`."""
-    if delay.size < LEAST_OUTCOMES:
-        return 0.0, 0.0
-    spread = (np.arange(delay.size) * 0.6180339887 % 1.0) * 0.9 + 0.05
-    share = np.empty(delay.size)
-    age = np.empty(delay.size)
-    for k, (ages, shares) in enumerate(curves):
-        of_kind = kind == k
-        at = np.searchsorted(shares, spread[of_kind]).clip(max=max(ages.size - 1, 0))
-        if ages.size:
-            age[of_kind], share[of_kind] = ages[at], shares[at]
-    offset = logit(np.clip(share, _EDGE, 1 - _EDGE))
-    design = np.column_stack([np.ones(delay.size), said])
-    weight = np.zeros(2)
-    for _ in range(20):
+    weight = np.zeros(3)
+    ages, shares = curve
+    if delay.size < _LEAST_TILTED or ages.size == 0:
+        return weight
+    step = max(delay.size // _TILT_ROWS, 1)
+    delay, said = delay[::step], said[::step]
+    spread = (np.arange(delay.size) * _GOLDEN % 1.0) * 0.9 + 0.05
+    at = np.searchsorted(shares, spread).clip(max=ages.size - 1)
+    known, offset = delay <= ages[at], logit(np.clip(shares[at], _EDGE, 1 - _EDGE))
+    design = _design(said)
+    for _ in range(_NEWTON_STEPS):
         chance = expit(offset + design @ weight)
-        pull = design.T @ ((delay <= age) - chance) - weight
-        bend = design.T @ (design * (chance * (1 - chance))[:, None]) + np.eye(2)
-        step = np.linalg.solve(bend, pull)
-        weight = weight + np.clip(step, -1.0, 1.0)
-        if np.abs(step).max() < 1e-8:
-            break
-    return float(weight[0]), float(weight[1])
+        bend = design.T @ (design * (chance * (1 - chance))[:, None]) + np.eye(3)
+        weight = weight + np.clip(np.linalg.solve(bend, design.T @ (known - chance) - weight), -1.0, 1.0)
+    return weight
+
+
+def _design(said: Floats) -> Floats:
+    bounded = np.clip(said, -3.0, 3.0)
+    return np.column_stack([np.ones(said.size), bounded, bounded**2])
 
 
 def weights_of(delays: OutcomeDelays, answers: Answered) -> Floats:
@@ -285,12 +287,12 @@ def weights_of(delays: OutcomeDelays, answers: Answered) -> Floats:
         raise ValueError("answers without times have no age")
     age = np.maximum(delays.until - answers.event_at, 0.0)
     kind = _kind(answers.target, delays.edges)
-    share = np.ones(len(answers))
+    design = _design((_said(answers.predicted) - delays.centre) / delays.scale)
+    chance = np.ones(len(answers))
     for k, (ages, shares) in enumerate(delays.curves):
-        of_kind = kind == k
-        share[of_kind] = _steps(ages, shares, age[of_kind])
-    said = (_said(answers.predicted) - delays.centre) / delays.scale
-    tilted = expit(logit(np.clip(share, _EDGE, 1 - _EDGE)) + delays.tilt[0] + delays.tilt[1] * said)
-    chance = np.where(share >= 1.0, 1.0, tilted)
+        at = kind == k
+        share = _steps(ages, shares, age[at])
+        tilted = expit(logit(np.clip(share, _EDGE, 1 - _EDGE)) + design[at] @ delays.tilts[k])
+        chance[at] = np.where(share >= 1.0, 1.0, tilted)
     weights: Floats = 1.0 / np.maximum(chance, 1.0 / HIGHEST_WEIGHT)
     return weights
