@@ -6,7 +6,7 @@ reference; for several columns together it comes from a ridge logistic regressio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,9 +25,9 @@ _MOST_UNSUPPORTED: Final = 0.05
 _LEAST_EFFECTIVE: Final = 200.0
 _LEAST_EFFECTIVE_SHARE: Final = 0.1
 _RIDGE: Final = 5.0
-_STEPS: Final = 8
+_STEPS: Final = 6
 _FITTED_ROWS: Final = 3_000
-_Z95: Final = 1.6448536269514722
+_Z90: Final = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +116,7 @@ def _ridge_logistic(design: Floats, is_window: NDArray[np.bool_]) -> Floats:
         curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient)
         slope += step
-        if np.abs(step).max() < 1e-3:
+        if np.abs(step).max() < 1e-2:
             break
     return slope
 
@@ -135,50 +135,67 @@ class Company:
     @property
     def stayed(self) -> bool:
         """Say whether the others surely stayed where they were: the column alone moved, so it is the instrument."""
-        return self.share + _Z95 * self.error < 0.5
+        return self.share + _Z90 * self.error < 0.5
 
     @property
     def came_along(self) -> bool:
         """Say whether the others surely moved along: other rows came."""
-        return self.share - _Z95 * self.error > 0.5
+        return self.share - _Z90 * self.error > 0.5
 
 
-def company_of(subject: str, cells: Mapping[str, Cells], others: Sequence[str]) -> Company | None:
-    """Hold what `others` did against what they must do if rows were chosen by `subject`; None where nothing follows.
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """Where rows stand in each column, and whether they are empty: one or two numbers for a column.
 
-    Rows weighted by the subject alone say where the means of the others must go; where they went is regressed on that
-    by generalised least squares. What the weights move by chance is taken off the evidence.
+    `owner` names the column of each mark, `known` (n, k) holds the reference's, `moved` (k,) is how far the means of
+    `window_rows` rows of a window lie from the reference's, `spread` (k, k) the covariance.
     """
-    if not others:
-        return None
-    weights = cells[subject].weights()
-    weights = weights / weights.sum()
-    known, came = _marks([cells[name] for name in others])
-    even = known.mean(axis=0)
-    wanted, seen = weights @ known - even, came.mean(axis=0) - even
-    rows, window_rows = known.shape[0], came.shape[0]
-    spread = np.cov(known, rowvar=False).reshape(known.shape[1], -1)
-    spread += 0.02 * np.eye(known.shape[1]) * max(float(np.trace(spread)) / known.shape[1], 1e-12)
-    toward = np.linalg.solve(spread, wanted)
-    told = float(wanted @ toward)
-    by_chance = known.shape[1] * float(np.square(weights - 1 / rows).sum())
-    evidence = told - by_chance
-    if evidence <= 0 or told <= 0:
-        return None
-    error = np.sqrt((1 / window_rows + 1 / rows) * told) / evidence
-    return Company(float(toward @ seen) / told, float(error))
+
+    owner: NDArray[np.str_]
+    known: Floats
+    moved: Floats
+    spread: Floats
+    window_rows: int
 
 
-def _marks(cells: Sequence[Cells]) -> tuple[Floats, Floats]:
-    """Return one or two numbers for each column: where a row stands in it, and whether it is empty."""
+def marks_of(cells: Mapping[str, Cells]) -> Marks:
+    """Return the marks of all columns."""
+    owner: list[str] = []
     known: list[Floats] = []
-    came: list[Floats] = []
-    for cell in cells:
+    moved: list[float] = []
+    for name, cell in cells.items():
         place = np.bincount(cell.reference, minlength=cell.count) / cell.reference.size
         middle = np.cumsum(place) - place / 2
-        for codes, into in ((cell.reference, known), (cell.window, came)):
-            into.append(middle[codes])
-            into.append((codes == cell.count - 1).astype(np.float64))
-    wide = np.column_stack(known), np.column_stack(came)
-    kept = wide[0].std(axis=0) > 1e-9
-    return wide[0][:, kept], wide[1][:, kept]
+        for of in (middle, np.arange(cell.count) == cell.count - 1):
+            mark = of[cell.reference].astype(np.float64)
+            if mark.std() > 1e-9:
+                owner.append(name)
+                known.append(mark)
+                moved.append(float(of[cell.window].mean() - mark.mean()))
+    table = np.column_stack(known) if known else np.zeros((0, 0))
+    spread = np.cov(table, rowvar=False).reshape(len(owner), -1) if owner else np.zeros((0, 0))
+    window_rows = next((cell.window.size for cell in cells.values()), 0)
+    return Marks(np.array(owner, dtype=np.str_), table, np.array(moved), spread, window_rows)
+
+
+def company_of(subject: str, weights: Floats, marks: Marks, *, without: Collection[str] = ()) -> Company | None:
+    """Hold what the other columns did against what they must do if rows were chosen by `subject`.
+
+    `weights` (n,) are those of the subject alone: rows weighted by them say where the means of the others must go.
+    Where they went is regressed on that by generalised least squares, and what weights move by chance is taken off the
+    evidence. None where nothing follows; columns in `without` are no witnesses.
+    """
+    at = np.flatnonzero(~np.isin(marks.owner, [subject, *without]))
+    if at.size == 0:
+        return None
+    rows, share = weights.size, weights / weights.sum()
+    wanted = (share - 1 / rows) @ marks.known[:, at]
+    spread = marks.spread[np.ix_(at, at)]
+    spread = spread + 0.02 * float(np.trace(spread)) / at.size * np.eye(at.size)
+    toward = np.linalg.solve(spread, wanted)
+    told = float(wanted @ toward)
+    evidence = told - at.size * float(np.square(share - 1 / rows).sum())
+    if evidence <= 0:
+        return None
+    error = np.sqrt((1 / marks.window_rows + 1 / rows) * told) / evidence
+    return Company(float(toward @ marks.moved[at]) / told, float(error))

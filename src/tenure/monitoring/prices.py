@@ -21,7 +21,7 @@ from tenure.core.project import ValueSection
 from tenure.core.value import PER, Flags
 from tenure.monitoring.price_losses import jackknifed, money_made, promised_drop, promised_loss, shifted, widened
 from tenure.monitoring.price_moves import moved_like
-from tenure.monitoring.price_worlds import Cells, cells_of, company_of, refusal, weights_of
+from tenure.monitoring.price_worlds import Cells, Marks, cells_of, company_of, marks_of, refusal, weights_of
 
 ALL_TOGETHER: Final = "all columns together"
 TOLERANCE: Final = 0.02
@@ -102,7 +102,7 @@ def priced(
     whole = _taken(known, _drawn(known.features.height, _KNOWN_ROWS, rng))
     window = _with_all(window_rows, whole.features)
     cells = {name: cells_of(whole.features[name], window[name]) for name in whole.features.columns}
-    pair = _Pair(whole, window, cells, metric, skill, value, rng)
+    pair = _Pair(whole, window, cells, marks_of(cells), metric, skill, value, rng)
     alone = {name for name in moved if pair.is_alone(name)}
     along = {name for name in moved if name not in alone and pair.is_along(name, moved)}
     readings: dict[str, list[Price]] = {name: [] for name in (*moved, ALL_TOGETHER)}
@@ -192,6 +192,7 @@ class _Pair:
     known: _Rows
     window: pl.DataFrame
     cells: Mapping[str, Cells]
+    marks: Marks
     metric: Metric
     skill: float
     value: ValueSection
@@ -199,7 +200,7 @@ class _Pair:
 
     def is_alone(self, name: str) -> bool:
         """Say whether every other column surely stayed, though some must move if other rows came."""
-        company = company_of(name, self.cells, [other for other in self.cells if other != name])
+        company = company_of(name, self.cells[name].weights(), self.marks)
         return company is not None and company.stayed
 
     def is_along(self, name: str, moved: Sequence[str]) -> bool:
@@ -207,7 +208,7 @@ class _Pair:
 
         Two broken columns may agree by accident, so what moved is no witness here.
         """
-        company = company_of(name, self.cells, [other for other in self.cells if other not in moved])
+        company = company_of(name, self.cells[name].weights(), self.marks, without=moved)
         return company is not None and company.came_along
 
     def as_instrument(self, some: _Rows, before: Floats, after: Floats) -> Price:
