@@ -118,6 +118,31 @@ class Remarks:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened: what, what it costs and what to do; the badge says the upshot in two words.
+
+    `tone` colours the badge as a verdict's; `urgent` is true only where somebody has to act.
+    """
+
+    title: str
+    badge: str
+    tone: str
+    says: str
+    cost: str
+    todo: str
+    source: str
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Things that happened, the dearest first."""
+
+    kind: ClassVar[str] = "entries"
+    items: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """Things to do, in order."""
 
@@ -134,7 +159,7 @@ class Pairs:
     source: str
 
 
-Block = Paragraph | Facts | Drawings | Table | Bars | Remarks | Steps | Pairs
+Block = Paragraph | Facts | Drawings | Table | Bars | Remarks | Entries | Steps | Pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import numpy as np
 from tenure.core.modelling import Floats, Indices
 from tenure.reporting.look import (
     ACCENT,
-    ALARM,
     AMOUNTS,
     INK,
     MUTED,
@@ -20,6 +19,7 @@ from tenure.reporting.look import (
     Size,
     Spec,
     across,
+    dated,
     drawing,
     either,
     layer,
@@ -107,7 +107,7 @@ def partial_line(
     if len(places) <= _FEW_PLACES and all(float(p).is_integer() for p in places) and not dates:
         x["axis"] |= {"values": list(places), "tickCount": 2 * _FEW_PLACES}
     if dates:
-        x |= _dated((max(places) - min(places)) / 86_400_000, ticks=4)
+        x |= dated((max(places) - min(places)) / 86_400_000, ticks=4)
     data = rows(
         place=[p for p in places for _ in lines],
         line=[name for _ in places for name in lines],
@@ -307,62 +307,4 @@ def mix_ups(table: Indices, codes: Indices, classes: Sequence[str], *, size: Siz
             ),
         ],
         data=data,
-    )
-
-
-def _moments(times: Sequence[str], *, size: Size) -> Spec:
-    """Return the horizontal direction of ISO times, written as precisely as their span asks for."""
-    span = (np.datetime64(max(times)[:19]) - np.datetime64(min(times)[:19])) / np.timedelta64(1, "D")
-    return {"field": "time", **_dated(float(span), ticks=min(len(times), 3 if size.is_narrow else 7))}
-
-
-def _dated(days: float, *, ticks: int) -> Spec:
-    form = "%b %Y" if days > 500 else "%-d %b" if days > 4 else "%-d %b %H:%M"
-    axis = {"title": None, "format": form, "tickCount": ticks, "labelOverlap": True, "labelBound": 4}
-    return {"type": "temporal", "axis": axis, "scale": {"type": "utc", "padding": 18}}
-
-
-def over_time(
-    times: Sequence[str],
-    estimates: Sequence[Estimate],
-    *,
-    expected: Estimate | None,
-    ill: Sequence[bool],
-    label: str,
-    size: Size,
-) -> Spec:
-    """Draw a number by window with its intervals, over the band that was promised at release."""
-    x = _moments(times, size=size)
-    y = upward("value", scale={"zero": False}, axis={"labelExpr": "format(datum.value, '~g')"})
-    state = ["ill" if i else "well" for i in ill]
-    data = rows(time=times, value=[e.value for e in estimates], state=state, **_ends(estimates))
-    colour = either("state", "well", "ill", (ACCENT, ALARM))
-    layers = [
-        layer("line", {"x": x, "y": y}, data=data, color=ACCENT, strokeWidth=1.4, opacity=0.6),
-        layer("rule", {"x": x, **spread(y, along="y"), "color": colour}, data=data, strokeWidth=1.6),
-        layer("point", {"x": x, "y": y, "color": colour}, data=data, size=60),
-    ]
-    if expected is not None:
-        promised = rows(value=[expected.value], low=[expected.low], high=[expected.high])
-        layers = [
-            layer("rect", spread(y, along="y"), data=promised, color=MUTED, opacity=0.14),
-            layer("rule", {"y": y}, data=promised, color=MUTED, strokeDash=[4, 4]),
-            *layers,
-        ]
-    return drawing(size, label, layers)
-
-
-def amounts_over_time(times: Sequence[str], amounts: Sequence[float], *, label: str, size: Size) -> Spec:
-    """Draw an amount by window as bars from zero; losses hang below."""
-    x = _moments(times, size=size)
-    y = upward("amount", axis=AMOUNTS)
-    wide = max(min((size.width - 90) / max(len(times), 1) * 0.6, 28), 2)
-    return drawing(
-        size,
-        label,
-        [
-            layer("bar", {"x": x, "y": y}, data=rows(time=times, amount=amounts), color=ACCENT, width=wide),
-            layer("rule", {"y": y}, data=rows(amount=[0.0]), color=MUTED),
-        ],
-        height=round(size.height * 0.75),
     )

@@ -30,11 +30,19 @@ _TAG: Final = re.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """What one sign of a drawing means; `sign` is its class in the style sheet: dot, band, line, bar, ..."""
+
+    sign: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A drawing with the words around it.
 
     `alt` says what it shows to who cannot see it, `note` stands under it, `source` is the digest of the record whose
-    numbers are drawn. `narrow` is None where one drawing fits every screen.
+    numbers are drawn. `narrow` is None where one drawing fits every screen. `keys` stand above it.
     """
 
     name: str
@@ -44,6 +52,7 @@ class Figure:
     source: str
     wide: Markup
     narrow: Markup | None
+    keys: tuple[Key, ...] = ()
 
 
 class Drawer(Protocol):
@@ -55,12 +64,20 @@ class Drawer(Protocol):
 
 
 def figure(
-    name: str, draw: Drawer, *, title: str, alt: str, source: str, note: str = "", small: bool = False
+    name: str,
+    draw: Drawer,
+    *,
+    title: str,
+    alt: str,
+    source: str,
+    note: str = "",
+    small: bool = False,
+    keys: tuple[Key, ...] = (),
 ) -> Figure:
     """Draw for the wide column and for a phone (once, when `small`), and put the words around it."""
     wide = svg(draw(size=SMALL if small else WIDE), name=f"{name}-w")
     narrow = None if small else svg(draw(size=NARROW), name=f"{name}-n")
-    return Figure(name, title, alt, note, source, wide, narrow)
+    return Figure(name, title, alt, note, source, wide, narrow, keys)
 
 
 def svg(spec: Spec, *, name: str) -> Markup:

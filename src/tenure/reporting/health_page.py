@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from tenure.core.evidence import SEVERITY, Finding, Verdict
 from tenure.core.health import Health, HealthReport, WindowHealth
 from tenure.core.lifecycle import Action
-from tenure.core.metrics import METRICS
 from tenure.core.modelling import Score
 from tenure.core.project import Project
-from tenure.reporting import charts
-from tenure.reporting.advice import Advice
-from tenure.reporting.blocks import (
-    Block,
-    Cell,
-    Drawings,
-    Fact,
-    Facts,
-    Pairs,
-    Paragraph,
-    Remarks,
-    Section,
-    Steps,
-    Table,
-    remark,
-)
-from tenure.reporting.figures import Figure, figure
+from tenure.reporting.blocks import Block, Drawings, Entries, Entry, Fact, Facts, Pairs, Paragraph, Section
+from tenure.reporting.figures import Figure
 from tenure.reporting.findings import findings_section
-from tenure.reporting.page import Hero, Page, render
-from tenure.reporting.words import (
-    Estimate,
-    listing,
-    metric_in_words,
-    money,
-    number,
-    of_100,
-    plural,
-    scored,
-    short,
-    whole,
+from tenure.reporting.health_changes import entries_of, falls_words, skipped_words
+from tenure.reporting.health_figures import (
+    audit_figure,
+    course_figures,
+    drift_figure,
+    maturity_figure,
+    metric_of,
+    performance_figure,
+    price_figure,
+    told,
+    value_figure,
 )
+from tenure.reporting.health_tables import changes_table, courses_table, events_table, falls_table, windows_table
+from tenure.reporting.health_value import Worth, decisions_a_month, worth_of, worth_words
+from tenure.reporting.health_words import (
+    Harm,
+    alarm_words,
+    audit_words,
+    harm_of,
+    metric_figure,
+    metric_figures,
+    stretch,
+)
+from tenure.reporting.page import Hero, Page, render
+from tenure.reporting.words import metric_in_words, money, of_100, plural, scored, short, whole
 
 _CHIPS: Final = {
     Health.LEARNING: ("Too early to tell", "quiet"),
@@ -52,12 +48,29 @@ _CHIPS: Final = {
 _NEXT: Final = {
     Health.LEARNING: "Nothing needs doing. Judging starts when enough predictions and outcomes have come in.",
     Health.HEALTHY: "Nothing needs doing. The next window is looked at in the same way.",
-    Health.CHANGED: "Watching goes on. A change alone is no harm; what comes true decides.",
-    Health.ILL: "Somebody should look. What to do stands below, the most useful first.",
+    Health.CHANGED: "Watching goes on. A change alone is no harm; what it costs and what comes true decide.",
+    Health.ILL: "Somebody should look. What changed stands below, with what to do about it; the most urgent first.",
 }
-_WINDOWS_DRAWN: Final = 60
-_WINDOWS_LISTED: Final = 52
-_REMARKS: Final = 5
+_ENTRIES: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A report with what is read off it more than once."""
+
+    report: HealthReport
+    project: Project
+    action: Action | None
+    worth: Worth | None
+    entries: tuple[Entry, ...]
+
+    @property
+    def source(self) -> str:
+        return self.report.digest
+
+    @property
+    def currency(self) -> str:
+        return self.project.value.currency
 
 
 def health_page(report: HealthReport, project: Project, *, action: Action | None = None) -> str:
@@ -65,6 +78,9 @@ def health_page(report: HealthReport, project: Project, *, action: Action | None
 
     `action` is what the loop chose because of this report, where it has chosen.
     """
+    monthly = decisions_a_month(report.windows)
+    entries = entries_of(report, currency=project.value.currency, monthly=monthly)
+    it = _Told(report, project, action, worth_of(report, project), entries)
     chip, tone = _CHIPS[report.status]
     version = f"v{report.version}" if report.version is not None else "no model"
     page = Page(
@@ -78,56 +94,82 @@ def health_page(report: HealthReport, project: Project, *, action: Action | None
             question=project.project.question,
             headline=report.headline or chip,
             lead=_lead(report),
-            facts=Facts(_facts(report, project)),
+            facts=Facts(tuple(_facts(it))),
             next=_next(report, action),
             undo="puts the version before back in office, if there is one." if report.version is not None else None,
             source=report.digest,
         ),
-        owner=tuple(s for s in (_course(report, project), _found(report), _steps(report, action)) if s.blocks),
-        engineer=(
-            findings_section("findings", "All findings", report),
-            *_windows(report, project),
-            _lineage(report, action),
-        ),
-        engineer_lead="Every finding and window, with the records they rest on.",
+        owner=tuple(s for s in (_value(it), _changed(it), _trust(it)) if s.blocks),
+        engineer=tuple(s for s in _engineer(it) if s.blocks),
+        engineer_lead="The numbers behind it, window by window, with the records they rest on.",
         footer=f"Written by tenure from the health record {short(report.digest)}. This file needs no network.",
     )
     return render(page)
 
 
-def _scored_windows(report: HealthReport) -> list[tuple[WindowHealth, Score]]:
-    return [(w, w.realised) for w in report.windows if w.realised is not None]
-
-
 def _lead(report: HealthReport) -> tuple[str, ...]:
+    """Say what was promised, what came true lately, and what is thought of the newest window."""
     sentences = []
     if report.expected is not None:
         sentences.append(f"Promised when it took office: {_lower(metric_in_words(report.expected))}")
-    own = [(window, score) for window, score in _scored_windows(report) if window.versions == (report.version,)]
-    if own:
-        window, score = own[-1]
-        sentences.append(f"Lately ({window.start[:10]} to {window.end[:10]}): {_lower(metric_in_words(score))}")
+    own: list[tuple[WindowHealth, Score]] = [
+        (w, w.realised) for w in report.windows if w.realised is not None and w.versions == (report.version,)
+    ]
+    ripe = [pair for pair in own if pair[0].ripe] or own
+    if ripe:
+        window, score = ripe[-1]
+        came = metric_figures(score.metric, score.value, score.low, score.high) + "."
+        if report.expected is None:
+            came = _lower(metric_in_words(score))
+        sentences.append(f"Came true from {stretch(window)}: {came}")
+    sentences += _thought(report, after=ripe[-1][0].start if ripe else "")
     return tuple(sentences)
+
+
+def _thought(report: HealthReport, *, after: str) -> list[str]:
+    """Return what is thought of the newest window, where it is newer than what came true."""
+    if not report.windows or report.windows[-1].estimated is None or report.windows[-1].start <= after:
+        return []
+    newest, guess = report.windows[-1], report.windows[-1].estimated
+    if guess.refused is not None:
+        return [
+            f"Of {stretch(newest)} nothing can be expected before its outcomes are known: {guess.refused.rstrip('.')}."
+        ]
+    number = told(newest)
+    if number is None:
+        return []
+    thought = metric_figures(guess.metric, number.value, number.low, number.high)
+    return [f"Expected of {stretch(newest)}, whose outcomes are not all known yet: {thought}."]
 
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _facts(report: HealthReport, project: Project) -> tuple[Fact, ...]:
-    if not report.windows:
-        return ()
-    rows = sum(w.rows for w in report.windows)
-    known = sum(w.matured * w.rows for w in report.windows)
-    facts = [
-        Fact(whole(rows), f"predictions in {plural(len(report.windows), 'window')}", report.digest),
-        Fact(of_100(known / rows if rows else 0.0), "of their outcomes are known", report.digest),
-    ]
-    values = [w.value for w in report.windows if w.value is not None]
-    if values:
-        earned = money(sum(values), project.value.currency)
-        facts.insert(0, Fact(earned, "earned by decisions whose outcome is known", report.digest))
-    return tuple(facts)
+def _facts(it: _Told) -> Iterator[Fact]:
+    """Give at most three numbers: money so far, money now, and what a change costs or else what is known."""
+    report, worth, source = it.report, it.worth, it.source
+    if worth is not None:
+        yield from _money_facts(worth, source)
+    dear = next((c for c in report.changes if harm_of(c, report.tolerance) is Harm.COSTS), None)
+    if worth is not None and dear is not None and dear.price is not None and dear.price.money is not None:
+        says = f"lost per 1,000 decisions because {dear.subject} moved"
+        yield Fact(money(dear.price.money.value, it.currency), says, source)
+    elif report.windows:
+        rows = sum(w.rows for w in report.windows)
+        known = sum(w.matured * w.rows for w in report.windows)
+        says = f"outcomes are known, of {whole(rows)} predictions in {plural(len(report.windows), 'window')}"
+        yield Fact(of_100(known / rows if rows else 0.0), says, source)
+
+
+def _money_facts(worth: Worth, source: str) -> Iterator[Fact]:
+    verb = "lost to errors" if worth.is_cost else "made"
+    sign = -1 if worth.is_cost else 1
+    total, rate = worth.so_far, worth.latest.per_1000
+    says = f"{verb} so far, by decisions whose outcome is known, in {plural(total.windows, 'window')}"
+    yield Fact(money(sign * total.made, worth.currency), says, source)
+    if rate is not None:
+        yield Fact(money(sign * rate, worth.currency), f"{verb} per 1,000 decisions, {stretch(worth.window)}", source)
 
 
 def _next(report: HealthReport, action: Action | None) -> str:
@@ -138,116 +180,98 @@ def _next(report: HealthReport, action: Action | None) -> str:
     return f"{done}: {action.verb.value}. {action.reason}{command}"
 
 
-def _course(report: HealthReport, project: Project) -> Section:
+def _drawn(*figures: Figure | None) -> tuple[Block, ...]:
+    return tuple(Drawings((figure,)) for figure in figures if figure is not None)
+
+
+def _value(it: _Told) -> Section:
+    if it.worth is None:
+        return Section("worth", "What it is worth", (Paragraph(_no_worth(it), it.source),))
+    words = [Paragraph(text, it.source) for text in worth_words(it.worth)]
+    return Section("worth", "What it is worth", (*words, *_drawn(value_figure(it.report, it.worth))))
+
+
+def _no_worth(it: _Told) -> str:
+    value = it.project.value
+    if value.is_given or value.error_cost is not None:
+        return "No outcome is known yet, so nothing can be said of the money it makes."
+    known = any(w.realised is not None for w in it.report.windows)
+    lead = "" if known else "No outcome is known yet. "
+    return (
+        f"{lead}What right and wrong decisions are worth was not said; fill [value] in tenure.toml to see money here."
+    )
+
+
+def _changed(it: _Told) -> Section:
+    report = it.report
     blocks: list[Block] = []
-    drawn = _scored_windows(report)[-_WINDOWS_DRAWN:]
-    if drawn:
-        blocks.append(Drawings((_score_figure(report, drawn),)))
-    paid = [w for w in report.windows if w.value is not None][-_WINDOWS_DRAWN:]
-    if paid:
-        blocks.append(Drawings((_value_figure(report, paid, project.value.currency),)))
-    if not blocks:
-        text = "No outcome is known yet, so nothing can be said of how often it was right."
-        blocks.append(Paragraph(text, report.digest))
-    return Section("course", "How it is doing", tuple(blocks))
-
-
-def _score_figure(report: HealthReport, drawn: list[tuple[WindowHealth, Score]]) -> Figure:
-    expected = report.expected if report.expected and report.expected.metric == drawn[0][1].metric else None
-    label = METRICS[drawn[0][1].metric].label if drawn[0][1].metric in METRICS else drawn[0][1].metric
-    better = METRICS[drawn[0][1].metric].greater_is_better if drawn[0][1].metric in METRICS else True
-    ill = [_below(score, expected, better) for _, score in drawn]
-    says = (
-        f"{sum(ill)} of {len(ill)} windows are clearly worse than promised"
-        if any(ill)
-        else "No window is clearly worse"
-    )
-    return figure(
-        "course",
-        partial(
-            charts.over_time,
-            [w.start for w, _ in drawn],
-            [Estimate(s.value, s.low, s.high) for _, s in drawn],
-            expected=Estimate(expected.value, expected.low, expected.high) if expected else None,
-            ill=ill,
-            label=label,
-        ),
-        title="What came true, window by window, against the promise",
-        alt=f"{label} by window. {says}. " + "; ".join(f"{w.start[:10]}: {scored(s)}" for w, s in drawn),
-        note=f"Grey band: the promise, 95\u00a0% sure. Bars: 95\u00a0% intervals. {'More' if better else 'Less'} is "
-        "better. Red: clearly worse than promised.",
-        source=report.digest,
-    )
-
-
-def _below(score: Score, expected: Score | None, greater_is_better: bool) -> bool:
-    if expected is None:
-        return False
-    return score.high < expected.low if greater_is_better else score.low > expected.high
-
-
-def _value_figure(report: HealthReport, paid: list[WindowHealth], currency: str) -> Figure:
-    amounts = [w.value or 0.0 for w in paid]
-    total = money(sum(amounts), currency)
-    return figure(
-        "value",
-        partial(charts.amounts_over_time, [w.start for w in paid], amounts, label=f"{currency} in the window"),
-        title=f"{total} in {plural(len(paid), 'window')}, on decisions whose outcome is known",
-        alt="; ".join(f"{w.start[:10]}: {money(a, currency)}" for w, a in zip(paid, amounts, strict=True)),
-        note="Late windows grow as outcomes come in.",
-        source=report.digest,
-    )
-
-
-def _notable(report: HealthReport) -> list[Finding]:
-    found = [f for f in report.findings if f.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
-    return sorted(found, key=lambda f: -SEVERITY[f.verdict])
-
-
-def _found(report: HealthReport) -> Section:
-    poor = _notable(report)
-    passed = sum(f.verdict is Verdict.PASS for f in report.findings)
-    if not poor:
-        text = f"Nothing stands out; {plural(passed, 'check')} passed." if passed else "Nothing could be checked yet."
-        return Section("found", "What stands out", (Paragraph(text, report.digest),))
-    blocks: list[Block] = [Remarks(tuple(remark(f, report.digest) for f in poor[:_REMARKS]))]
-    if len(poor) > _REMARKS:
-        blocks.append(Paragraph(f"{plural(len(poor) - _REMARKS, 'more finding')}: see the engineer’s part."))
-    return Section("found", "What stands out", tuple(blocks))
-
-
-def _steps(report: HealthReport, action: Action | None) -> Section:
-    steps = []
-    if action is not None and action.proposal is not None:
-        steps.append(Advice(0, action.verb.value.capitalize(), action.reason, action.proposal, action.digest))
-    for finding in _notable(report):
-        hint = finding.measurement.hint
-        if hint and hint not in [step.what for step in steps]:
-            steps.append(Advice(1, hint, finding.says, "", report.digest, urgent=finding.verdict.blocks))
-    return Section("next", "What to do next", (Steps(tuple(steps[:_REMARKS])),) if steps else ())
-
-
-def _windows(report: HealthReport, project: Project) -> tuple[Section, ...]:
-    if not report.windows:
-        return ()
-    rows = tuple(
-        (
-            Cell(w.start[:16].replace("T", " "), "number"),
-            Cell(whole(w.rows), "number"),
-            Cell(", ".join(f"v{v}" for v in w.versions) or "–"),
-            Cell(f"{w.matured * 100:.0f} of 100", "number"),
-            Cell(scored(w.realised) if w.realised is not None else "–", "number"),
-            Cell(money(w.value, project.value.currency) if w.value is not None else "–", "number"),
-            Cell(number(w.mean_prediction) if w.mean_prediction is not None else "–", "number"),
-            Cell(listing(w.drifted[:6]) + (" and more" if len(w.drifted) > 6 else "") or "–"),
+    shown = it.entries[:_ENTRIES]
+    if any(change.price is not None for change in report.changes):
+        blocks.append(
+            Paragraph(
+                "Dearest first. The skill is how much better the model is than the simplest rule; "
+                "a change that costs little of it is harmless.",
+                it.source,
+            )
         )
-        for w in reversed(report.windows[-_WINDOWS_LISTED:])
-    )
-    head = ("From (UTC)", "Rows", "By", "Outcomes known", "Came true", "Value", "Mean answer", "Moved")
-    left = len(report.windows) - len(rows)
-    note = f"{plural(left, 'older window')} in the record {short(report.digest)}." if left else ""
-    table = Table("Windows, newest first", head, rows, report.digest, note)
-    return (Section("windows", "Windows", (table,)),)
+    if shown:
+        blocks.append(Entries(shown))
+    else:
+        passed = sum(f.verdict.value == "pass" for f in report.findings)
+        text = f"Nothing stands out; {plural(passed, 'check')} passed." if passed else "Nothing could be checked yet."
+        blocks.append(Paragraph(text, it.source))
+    rest = [
+        f"{plural(len(it.entries) - len(shown), 'more entry', 'more entries')} below."
+        if len(it.entries) > len(shown)
+        else "",
+        falls_words(report),
+        skipped_words(report),
+    ]
+    blocks += [Paragraph(text, it.source) for text in rest if text]
+    return Section("changed", "What changed", tuple(blocks))
+
+
+def _trust(it: _Told) -> Section:
+    report = it.report
+    if report.alarms is None and report.audit is None:
+        return Section("trust", "How far to trust this", ())
+    blocks = [Paragraph(" ".join(alarm_words(report.alarms)), it.source)]
+    if report.audit is not None:
+        blocks.append(Paragraph(audit_words(report.audit, metric_of(report)), it.source))
+    return Section("trust", "How far to trust this", tuple(blocks))
+
+
+def _engineer(it: _Told) -> Iterator[Section]:
+    report, source = it.report, it.source
+    yield Section("course", "How well it answers", _drawn(performance_figure(report), audit_figure(report)))
+    yield Section("drift", "Drift and faults", _drawn(drift_figure(report)))
+    maturity = _drawn(maturity_figure(report))
+    yield Section("maturity", "Outcomes", maturity)
+    if report.changes:
+        table = changes_table(report, it.currency)
+        yield Section("prices", "What changes cost", (*_drawn(price_figure(report)), table))
+    if report.falls:
+        yield Section("falls", "Where a fall comes from", (falls_table(report),))
+    yield _columns(report, source)
+    events = events_table(report)
+    yield Section("timeline", "Timeline", (events,) if events is not None else ())
+    yield findings_section("findings", "All findings", report)
+    if report.windows:
+        yield Section("windows", "Windows", (windows_table(report, it.currency),))
+    yield _lineage(report, it.action)
+
+
+def _columns(report: HealthReport, source: str) -> Section:
+    figures = course_figures(report)
+    rest = courses_table(report, len(figures))
+    blocks: list[Block] = []
+    if figures:
+        text = (
+            "Line: the median, or the share of the most telling level. Band: 8 of 10 values lie in it. "
+            "Grey: what was usual in the reference. Bars below: empty cells."
+        )
+        blocks += [Paragraph(text, source), Drawings(figures, small=True)]
+    return Section("columns", "Columns", (*blocks, *((rest,) if rest is not None else ())))
 
 
 def _lineage(report: HealthReport, action: Action | None) -> Section:
@@ -255,6 +279,8 @@ def _lineage(report: HealthReport, action: Action | None) -> Section:
     items += [(f"Made from ({i})", digest) for i, digest in enumerate(report.made_from, 1)]
     if report.expected is not None:
         items.append(("Promised", scored(report.expected)))
+    if report.tolerance is not None and report.expected is not None:
+        items.append(("Tolerated fall", metric_figure("", report.tolerance)))
     if action is not None:
         items.append(("Action record", action.digest))
     return Section("lineage", "Where it all comes from", (Pairs(tuple(items), report.digest),))

@@ -154,3 +154,16 @@ def either(field: str, first: str, second: str, colours: tuple[str, str]) -> Spe
     """Return a colour for each of two words."""
     scale = {"domain": [first, second], "range": list(colours)}
     return {"field": field, "type": "nominal", "legend": None, "scale": scale}
+
+
+def moments(times: Sequence[str], *, size: Size) -> Spec:
+    """Return the horizontal direction of ISO times, written as precisely as their span asks for."""
+    span = (np.datetime64(max(times)[:19]) - np.datetime64(min(times)[:19])) / np.timedelta64(1, "D")
+    return {"field": "time", **dated(float(span), ticks=min(len(times), 3 if size.is_narrow else 7))}
+
+
+def dated(days: float, *, ticks: int) -> Spec:
+    """Return what a direction of moments over so many days needs beside its field."""
+    form = "%b %Y" if days > 500 else "%-d %b" if days > 4 else "%-d %b %H:%M"
+    axis = {"title": None, "format": form, "tickCount": ticks, "labelOverlap": True, "labelBound": 4}
+    return {"type": "temporal", "axis": axis, "scale": {"type": "utc", "padding": 18}}
