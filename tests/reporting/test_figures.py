@@ -50,8 +50,6 @@ def test_losses_constant_values_and_single_windows_can_be_drawn() -> None:
     for spec in (
         charts.profit(LINE[:3], flat - 5, flat - 9, flat, chosen=(0.1, -5.0), currency="EUR", size=NARROW),
         charts.predicted_actual(flat, flat, flat[:1], flat[:1], flat[:1], unit="m", size=NARROW),
-        charts.over_time(["2026-01-01T00:00:00+00:00"], EVERY[:1], expected=None, ill=[False], label="x", size=NARROW),
-        charts.amounts_over_time(["2026-01-01T00:00:00+00:00"], [-4.0], label="EUR", size=NARROW),
         charts.partial_line(
             [1.0, 2.0], ["a"], [[5.0], [5.0]], shares=False, reach=(0, 5), label="", dates=True, size=SMALL
         ),

@@ -52,7 +52,7 @@ class Drawings:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: text, a number, code, a verdict's badge, or a number with a bar of length `share` (0 to 1)."""
+    """One cell: text, a number, a range, code, a verdict's badge, or a number with a bar of length `share` (0 to 1)."""
 
     text: str
     kind: str = "text"

@@ -89,8 +89,4 @@ def falls_words(report: HealthReport) -> str:
     first = max(report.falls, key=lambda fall: fall.share)
     text = f"{first.share * 100:.0f} of 100 parts of the fall come from rows with {first.column} = {first.slice}"
     others = len(report.falls) - 1
-    return (
-        f"{text}; {plural(others, 'more group')} {'is' if others == 1 else 'are'} listed below."
-        if others
-        else f"{text}."
-    )
+    return f"{text}; {plural(others, 'more group')} {'adds' if others == 1 else 'add'} to it." if others else f"{text}."

@@ -147,7 +147,7 @@ def audit_figure(report: HealthReport) -> Figure | None:
         partial(
             charts.misses,
             [(w.start, off, fits) for w, off, fits in points],
-            label=f"came true, less what was estimated ({metric_label(metric or '')})",
+            label="came true less estimated",
         ),
         title=title,
         alt=f"{title}. {audit_words(report.audit, metric)}",
@@ -179,7 +179,7 @@ def drift_figure(report: HealthReport) -> Figure | None:
         alt=f"{title}. Latest level {number(levels[-1][1], digits=2)} (1 is an alarm)."
         + (f" Broken feed: {broken}" if broken else ""),
         note="An alarm alone pages nobody: what the change costs decides."
-        + (f" Levels above {number(charts.HIGHEST)} are drawn there." if top > charts.HIGHEST else ""),
+        + (f" Levels above {number(charts.HIGHEST)} are drawn at it." if top > charts.HIGHEST else ""),
         keys=(
             Key("", "drift level"),
             Key("limit", "alarm"),

@@ -25,7 +25,7 @@ from tenure.reporting.health_figures import (
     told,
     value_figure,
 )
-from tenure.reporting.health_tables import changes_table, courses_table, events_table, falls_table, windows_table
+from tenure.reporting.health_tables import changes_table, courses_table, events_table, falls_table, windows_tables
 from tenure.reporting.health_value import Worth, decisions_a_month, worth_of, worth_words
 from tenure.reporting.health_words import (
     Harm,
@@ -153,7 +153,7 @@ def _facts(it: _Told) -> Iterator[Fact]:
         yield from _money_facts(worth, source)
     dear = next((c for c in report.changes if harm_of(c, report.tolerance) is Harm.COSTS), None)
     if worth is not None and dear is not None and dear.price is not None and dear.price.money is not None:
-        says = f"lost per 1,000 decisions because {dear.subject} moved"
+        says = f"lost per 1,000 decisions because “{dear.subject}” moved"
         yield Fact(money(dear.price.money.value, it.currency), says, source)
     elif report.windows:
         rows = sum(w.rows for w in report.windows)
@@ -257,7 +257,7 @@ def _engineer(it: _Told) -> Iterator[Section]:
     yield Section("timeline", "Timeline", (events,) if events is not None else ())
     yield findings_section("findings", "All findings", report)
     if report.windows:
-        yield Section("windows", "Windows", (windows_table(report, it.currency),))
+        yield Section("windows", "Windows", windows_tables(report, it.currency))
     yield _lineage(report, it.action)
 
 

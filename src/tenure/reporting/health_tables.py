@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from tenure.core.evidence import Verdict
@@ -10,9 +11,10 @@ from tenure.reporting.blocks import Cell, Table
 from tenure.reporting.health_figures import course_words, ranked_courses, told
 from tenure.reporting.health_timeline import Event, events_of
 from tenure.reporting.health_words import about, day, is_short, percent
-from tenure.reporting.words import listing, money, number, plural, scored, short, whole
+from tenure.reporting.words import GAP, listing, money, number, plural, short, whole
 
-_WINDOWS_LISTED: Final = 53
+_WINDOWS_SHOWN: Final = 12
+_WINDOWS_LISTED: Final = 104
 _EVENTS_LISTED: Final = 60
 _NAMED: Final = 5
 _NONE: Final = "–"
@@ -28,7 +30,7 @@ def changes_table(report: HealthReport, currency: str) -> Table:
     """Return every change with its index, importance and price, as the numbers are."""
     return Table(
         "What moved, with its price (90 % ranges)",
-        ("What", "Since", "Psi", "Importance", "Read as", "Metric worse by", "Of the skill", f"{currency} per 1,000"),
+        ("What", "Psi", "Importance", "Read as", "Metric worse by", "% of the skill", f"{currency} per 1,000"),
         tuple(_change_row(change) for change in report.changes),
         report.digest,
         "Psi is corrected for chance: 0 is not moved at all. Importance is the share of the skill that rests on it. "
@@ -40,23 +42,25 @@ def _change_row(change: Change) -> tuple[Cell, ...]:
     price = change.price
     skill = _NONE
     if price is not None:
-        skill = f"{percent(price.skill.value)} ({percent(price.skill.low)} to {percent(price.skill.high)})"
+        skill = _ranged(*(number(100 * s, digits=2) for s in (price.skill.value, price.skill.low, price.skill.high)))
     return (
-        Cell(about(change.subject)),
-        Cell(change.since[:10] if change.since else _NONE, "number"),
-        Cell(_spanned(change.psi)),
+        Cell(about(change.subject) + (f" since {change.since[:10]}" if change.since else "")),
+        Cell(_spanned(change.psi), "range"),
         Cell(percent(change.importance) if change.importance is not None else _NONE, "number"),
         Cell(price.reading.value if price is not None else f"not priced: {change.unpriced or 'no reason given'}"),
-        Cell(_spanned(price.drop if price is not None else None)),
-        Cell(skill),
-        Cell(_spanned(price.money if price is not None else None)),
+        Cell(_spanned(price.drop if price is not None else None), "range"),
+        Cell(skill, "range"),
+        Cell(_spanned(price.money if price is not None else None), "range"),
     )
 
 
 def _spanned(span: Span | None) -> str:
-    if span is None:
-        return _NONE
-    return f"{number(span.value)} ({number(span.low)} to {number(span.high)})"
+    return _NONE if span is None else _ranged(number(span.value), number(span.low), number(span.high))
+
+
+def _ranged(value: str, low: str, high: str) -> str:
+    """Return a number with its range, which may break between the two only."""
+    return f"{value} ({low}{GAP}to{GAP}{high})"
 
 
 def falls_table(report: HealthReport) -> Table:
@@ -65,7 +69,7 @@ def falls_table(report: HealthReport) -> Table:
         (
             Cell(f"{fall.column} = {fall.slice}"),
             Cell(whole(fall.rows), "number"),
-            Cell(_spanned(fall.fall), "number"),
+            Cell(_spanned(fall.fall), "range"),
             Cell(f"{fall.share * 100:.0f} of 100", "bar", share=min(max(fall.share, 0.0), 1.0)),
         )
         for fall in sorted(report.falls, key=lambda fall: -fall.share)
@@ -114,30 +118,45 @@ def _until(event: Event, *, hours: bool) -> str:
     return day(event.last.end, hours=hours) if event.first is not event.last else "one window"
 
 
-def windows_table(report: HealthReport, currency: str) -> Table:
-    """Return every window, newest first."""
-    rows = tuple(_window_row(w, currency) for w in reversed(report.windows[-_WINDOWS_LISTED:]))
+def windows_tables(report: HealthReport, currency: str) -> tuple[Table, ...]:
+    """Return every window, newest first; all but the latest are folded."""
+    newest = list(reversed(report.windows))
+    left = len(newest) - _WINDOWS_LISTED
+    older = f"{plural(left, 'older window')} in the record {short(report.digest)}." if left > 0 else ""
+    note = "Known: of 100 outcomes; * still coming in. Drift: 1 is an alarm."
+    latest, rest = newest[:_WINDOWS_SHOWN], newest[_WINDOWS_SHOWN:_WINDOWS_LISTED]
+    tables = [_windows_table("Windows, newest first", latest, report, currency, note)]
+    if rest:
+        tables.append(_windows_table("Earlier windows", rest, report, currency, older, folded=True))
+    return tuple(tables)
+
+
+def _windows_table(
+    caption: str,
+    windows: Sequence[WindowHealth],
+    report: HealthReport,
+    currency: str,
+    note: str,
+    *,
+    folded: bool = False,
+) -> Table:
     head = (
         "From (UTC)",
         "Rows",
         "By",
         "Known",
-        "Estimated (90 %)",
-        "Came true (95 %)",
+        f"Estimated (90{GAP}%)",
+        f"Came true (95{GAP}%)",
         "Value",
         "Drift",
-        "Mean answer",
-        "Broken or moved",
+        "Remarks",
     )
-    left = len(report.windows) - len(rows)
-    older = f" {plural(left, 'older window')} in the record {short(report.digest)}." if left else ""
-    note = f"Known: of 100 outcomes; * still coming in. Drift: 1 is an alarm.{older}"
-    return Table("Windows, newest first", head, rows, report.digest, note)
+    return Table(caption, head, tuple(_window_row(w, currency) for w in windows), report.digest, note, folded)
 
 
 def _window_row(w: WindowHealth, currency: str) -> tuple[Cell, ...]:
-    guess = told(w)
-    said = f"{number(guess.value)} ({number(guess.low)} to {number(guess.high)})" if guess else _NONE
+    guess, real = told(w), w.realised
+    said = _ranged(*map(number, (guess.value, guess.low, guess.high))) if guess else _NONE
     if w.estimated is not None and w.estimated.refused is not None:
         said = "refused"
     return (
@@ -145,11 +164,10 @@ def _window_row(w: WindowHealth, currency: str) -> tuple[Cell, ...]:
         Cell(whole(w.rows), "number"),
         Cell(", ".join(f"v{v}" for v in w.versions) or _NONE),
         Cell(f"{w.matured * 100:.0f}{'' if w.ripe else ' *'}", "number"),
-        Cell(said, "number"),
-        Cell(scored(w.realised) if w.realised is not None else _NONE, "number"),
+        Cell(said, "range"),
+        Cell(_ranged(*map(number, (real.value, real.low, real.high))) if real else _NONE, "range"),
         Cell(money(w.value, currency) if w.value is not None else _NONE, "number"),
         Cell(number(w.drift, digits=2) if w.drift is not None else _NONE, "number"),
-        Cell(number(w.mean_prediction) if w.mean_prediction is not None else _NONE, "number"),
         Cell(window_remarks(w) or _NONE),
     )
 
@@ -157,5 +175,5 @@ def _window_row(w: WindowHealth, currency: str) -> tuple[Cell, ...]:
 def window_remarks(w: WindowHealth) -> str:
     """Return what was broken or moved in a window: faults first, at most five moved columns."""
     moved = listing(w.drifted[:_NAMED]) + (" and more" if len(w.drifted) > _NAMED else "")
-    parts = [*([f"broken: {', '.join(w.faults)}"] if w.faults else []), *([moved] if moved else [])]
+    parts = [*([f"broken: {', '.join(w.faults)}"] if w.faults else []), *([f"moved: {moved}"] if moved else [])]
     return "; ".join(parts)

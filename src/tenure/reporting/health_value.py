@@ -113,8 +113,8 @@ def decisions_a_month(windows: Sequence[WindowHealth]) -> float | None:
 
 
 def worth_words(worth: Worth) -> tuple[str, ...]:
-    """Return the money as sentences: this window, so far, and what changed."""
-    return tuple(s for s in (_latest_words(worth), _so_far_words(worth), _change_words(worth)) if s)
+    """Return the money as sentences: this window, what changed, and so far."""
+    return tuple(s for s in (_latest_words(worth), _change_words(worth), _so_far_words(worth)) if s)
 
 
 def _latest_words(worth: Worth) -> str:

@@ -186,13 +186,10 @@ def alarm_words(alarms: AlarmRate | None) -> tuple[str, ...]:
     """Return what the owner's dial of false alarms means for this project."""
     if alarms is None:
         return ("How often the drift alarm is wrong here is not known yet.",)
-    times = "once" if alarms.allowed == 1 else f"{number(alarms.allowed)} times"
-    asked = f"You allowed the drift alarm to be wrong {times} a year."
+    asked = f"You asked for at most {_false_alarms(alarms.allowed)} a year."
     if alarms.learning:
-        known = (
-            f"It is still learning: {alarms.known} of the {plural(alarms.needed, 'window')} that it needs are known."
-        )
-        return (asked, known, "Until then it raises nothing; broken columns and outcomes are looked at all the same.")
+        known = f"The drift alarm is still learning: it knows {alarms.known} of the {alarms.needed} windows it needs."
+        return (asked, known, "Until then it does not ring; broken columns and outcomes are looked at all the same.")
     return (asked, *_measured_words(alarms))
 
 
@@ -203,14 +200,18 @@ def _measured_words(alarms: AlarmRate) -> tuple[str, ...]:
     # A rate a year is read to a tenth: more digits would claim more than a replay can know.
     value, low, high = (f"{v:.1f}".removesuffix(".0") for v in (span.value, span.low, span.high))
     text = (
-        f"Replayed on {plural(alarms.replayed, 'window')} of its own reference, in which nothing happened, it would "
-        f"have been wrong {value} times a year (between {low} and {high}, 95{GAP}% sure)."
+        f"Replayed on {plural(alarms.replayed, 'window')} of its own reference, in which nothing happened, the drift "
+        f"alarm rang {value} times a year (between {low} and {high}, 95{GAP}% sure)."
     )
     if span.low > alarms.allowed:
-        return (text, "That is more often than you allowed: read its alarms with care.")
+        return (text, "That is more often than you asked for: read its alarms with care.")
     if span.high <= alarms.allowed:
-        return (text, "That keeps within what you allowed.")
-    return (text, "That fits what you allowed; more windows will make it surer.")
+        return (text, "That keeps within what you asked for.")
+    return (text, "That fits what you asked for; more windows will make it surer.")
+
+
+def _false_alarms(count: float) -> str:
+    return f"{number(count)}{GAP}false alarm{'' if count == 1 else 's'}"
 
 
 def audit_words(audit: Audit | None, metric: str | None) -> str:

@@ -165,5 +165,12 @@ def moments(times: Sequence[str], *, size: Size) -> Spec:
 def dated(days: float, *, ticks: int) -> Spec:
     """Return what a direction of moments over so many days needs beside its field."""
     form = "%b %Y" if days > 500 else "%-d %b" if days > 4 else "%-d %b %H:%M"
-    axis = {"title": None, "format": form, "tickCount": ticks, "labelOverlap": True, "labelBound": 4}
+    axis = {
+        "title": None,
+        "format": form,
+        "tickCount": ticks,
+        "labelOverlap": True,
+        "labelSeparation": 12,
+        "labelBound": 4,
+    }
     return {"type": "temporal", "axis": axis, "scale": {"type": "utc", "padding": 18}}

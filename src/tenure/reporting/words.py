@@ -101,16 +101,20 @@ def whole(value: int) -> str:
 
 
 def money(value: float, currency: str) -> str:
-    """Return an amount with its unit, three significant digits: EUR 5,830."""
+    """Return an amount with its unit, where it has one, three significant digits: EUR 5,830."""
     sign = _MINUS if value < 0 else ""
-    return f"{sign}{currency}{GAP}{_amount(abs(value))}"
+    return f"{sign}{_unit(currency)}{_amount(abs(value))}"
 
 
 def money_range(estimate: Estimate, currency: str) -> str:
     """Return the interval of an amount: EUR 5,310 to 6,350."""
     low = _amount(abs(estimate.low)) if estimate.low >= 0 else _MINUS + _amount(abs(estimate.low))
     high = _amount(abs(estimate.high)) if estimate.high >= 0 else _MINUS + _amount(abs(estimate.high))
-    return f"{currency}{GAP}{low} to {high}"
+    return f"{_unit(currency)}{low} to {high}"
+
+
+def _unit(currency: str) -> str:
+    return f"{currency}{GAP}" if currency else ""
 
 
 def _amount(value: float) -> str:
