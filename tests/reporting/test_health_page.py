@@ -147,7 +147,7 @@ def test_harmless_changes_are_never_red() -> None:
 def test_a_finding_about_a_change_is_told_once_and_a_broken_rule_stands_alone() -> None:
     alarm = replace(finding(Verdict.FAIL), measurement=Measurement("drift", 2.0, subject="balance", hint="Mend it."))
     rule = replace(finding(Verdict.FAIL), check="missing", measurement=Measurement("missing", 2.0, subject="balance"))
-    windows = replace(RICH.windows[-1], faults=("missing: balance",))
+    windows = (replace(RICH.windows[-1], faults=("missing: balance",)),)
     report = replace(BARE, findings=(alarm, rule), changes=CHANGES[:1], windows=windows)
     entries = part(read_page(health_page(report, PROJECT)), "changed").all("li")
     assert [e.all("p")[0].words() for e in entries] == ["Empty cells: balance needs action", "balance costs about 5 %"]

@@ -1,4 +1,4 @@
-"""The dossier in a real browser: nothing overflows, nothing is fetched, both colour schemes can be read."""
+"""The pages in a real browser: nothing overflows, nothing is fetched, both colour schemes can be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from reporting_worlds import churn_project
+
+from health_years import RICH
+from tenure.core.project import parse_project
+from tenure.reporting.health_page import health_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -38,6 +43,12 @@ CONTRAST = """() => {
   return Math.min(...worst);
 }"""
 
+PARTS = (".chip", "h1", "#worth", "#changed", "#trust", "#engineer")
+CUT_OFF = """() => [...document.querySelectorAll('figure, figure svg, .keys li, td, th, .entries p')]
+  .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+    && !e.closest('.scroll'))
+  .map(e => e.outerHTML.slice(0, 120))"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -49,16 +60,44 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_dossier_can_be_read(browser: Browser, office: Path, width: int, scheme: Any) -> None:
+@pytest.fixture(scope="module")
+def health(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the health page of a whole year, with everything that a report can hold."""
+    page = tmp_path_factory.mktemp("health") / "health.html"
+    page.write_text(health_page(RICH, parse_project(churn_project())))
+    return page
+
+
+def _opened(browser: Browser, path: Path, width: int, scheme: Any) -> Page:
+    """Open a page and check what holds for every page: it fits, it can be read, and nothing is fetched."""
     asked: list[str] = []
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"file://{office / 'reports' / 'dossier.html'}")
+    page.goto(f"file://{path}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) >= 4.5
     assert page.locator("h1").inner_text()
-    assert page.locator("svg:visible").count() >= 3
     assert [url for url in asked if not url.startswith(("file://", "data:"))] == []
+    return page
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_dossier_can_be_read(browser: Browser, office: Path, width: int, scheme: Any) -> None:
+    page = _opened(browser, office / "reports" / "dossier.html", width, scheme)
+    assert page.locator("svg:visible").count() >= 3
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_health_page_can_be_read(browser: Browser, health: Path, width: int, scheme: Any) -> None:
+    page = _opened(browser, health, width, scheme)
+    assert page.locator("figure:visible").count() == page.locator("figure").count() >= 15
+    # A wide table may scroll in its own frame; everything else ends within the window.
+    assert page.evaluate(CUT_OFF) == []
+    # The first screen answers how it is doing; money and what changed come before any chart of the engineer's.
+    tops = [page.evaluate(f"document.querySelector('{name}').getBoundingClientRect().top") for name in PARTS]
+    assert tops == sorted(tops)
+    assert tops[1] < 900
     page.close()

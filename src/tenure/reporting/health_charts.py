@@ -28,7 +28,6 @@ from tenure.reporting.look import (
 )
 from tenure.reporting.words import Estimate
 
-_PLAIN: Final[Spec] = {"labelExpr": "format(datum.value, '~g')"}
 _PALE: Final = 0.35
 _SAME_LEFT: Final = 48
 """Drawings that stand under one another begin at the same place when their labels are no wider."""
@@ -61,7 +60,7 @@ def performance(
     `told` has an entry for each window, None where nothing was told; `limit` is where harm begins.
     """
     x = moments([time for time, _ in told], size=size)
-    y = upward("value", scale={"zero": False}, axis=_PLAIN)
+    y = upward("value", scale={"zero": False}, axis=AMOUNTS)
     return drawing(size, label, [*_promise(promised, limit, y), *_told(told, x, y), *_known(known, x, y)])
 
 
@@ -121,7 +120,7 @@ def _known(known: Sequence[Known], x: Spec, y: Spec) -> list[Spec]:
 def misses(errors: Sequence[tuple[str, Estimate, bool]], *, label: str, size: Size) -> Spec:
     """Draw how far what came true was from what was told, with the told range around zero; red where it missed."""
     x = moments([time for time, _, _ in errors], size=size)
-    y = upward("value", axis={**_PLAIN, "tickCount": 4})
+    y = upward("value", axis={**AMOUNTS, "tickCount": 4})
     data = rows(
         time=[time for time, _, _ in errors],
         value=[e.value for _, e, _ in errors],

@@ -84,6 +84,8 @@ def performance_figure(report: HealthReport) -> Figure | None:
     refused = sum(w.estimated is not None and w.estimated.refused is not None for w in windows)
     label = metric_label(metric)
     upshot = f"{plural(ill, 'window')} clearly worse than promised" if ill else "no window clearly worse than promised"
+    if not known:
+        upshot = "only estimated, as no outcome is known yet"
     keys = [
         *([Key("band", "estimated before outcomes were known (90\u00a0%)")] if guessed else []),
         *([Key("dot", "came true (95\u00a0%)")] if known else []),
@@ -221,9 +223,9 @@ def value_figure(report: HealthReport, worth: Worth) -> Figure | None:
 
 
 def maturity_figure(report: HealthReport) -> Figure | None:
-    """Return the share of outcomes known by window; None without windows."""
+    """Return the share of outcomes known by window; None where none is."""
     windows = report.windows[-DRAWN:]
-    if not windows:
+    if not any(w.matured for w in windows):
         return None
     young = [not w.ripe for w in windows]
     waits = f"{plural(sum(young), 'window')} still {'waits' if sum(young) == 1 else 'wait'} for outcomes"

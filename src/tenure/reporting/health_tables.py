@@ -44,7 +44,7 @@ def _change_row(change: Change) -> tuple[Cell, ...]:
     if price is not None:
         skill = _ranged(*(number(100 * s, digits=2) for s in (price.skill.value, price.skill.low, price.skill.high)))
     return (
-        Cell(about(change.subject) + (f" since {change.since[:10]}" if change.since else "")),
+        Cell(about(change.subject)),
         Cell(_spanned(change.psi), "range"),
         Cell(percent(change.importance) if change.importance is not None else _NONE, "number"),
         Cell(price.reading.value if price is not None else f"not priced: {change.unpriced or 'no reason given'}"),
@@ -109,7 +109,7 @@ def events_table(report: HealthReport) -> Table | None:
     )
     left = len(events) - len(rows)
     note = f"{plural(left, 'older event')} not listed." if left else ""
-    return Table("What happened when, newest first", ("From", "To", "", "What"), rows, report.digest, note)
+    return Table("What happened when, newest first", ("From", "To", "Kind", "What"), rows, report.digest, note)
 
 
 def _until(event: Event, *, hours: bool) -> str:
