@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tenure.core.errors import DataError
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.modelling import Floats
-from tenure.core.project import Project, seconds_of
+from tenure.core.project import Project
+from tenure.core.section import seconds_of
 from tenure.engine.runner import Walk, run_walk
 from tenure.engine.scoring import prediction_records
 from tenure.engine.texts import check_rows

@@ -7,16 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.core.errors import ConfigError, ProjectMissingError, SecretMissingError
-from tenure.core.project import (
-    PROJECT_FILE,
-    Project,
-    editor_schema,
-    load_project,
-    parse_project,
-    redacted,
-    seconds_of,
-    with_secrets,
-)
+from tenure.core.project import PROJECT_FILE, Project, editor_schema, load_project, parse_project
+from tenure.core.secrets import redacted, with_secrets
+from tenure.core.section import seconds_of
 
 MINIMAL = """
 [project]

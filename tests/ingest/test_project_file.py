@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tenure.core.errors import ConfigError, FolderReadOnlyError, ProjectExistsError, TenureError
 from tenure.core.modelling import Task
-from tenure.core.project import PROJECT_FILE, Project, Section, load_project, parse_project
+from tenure.core.project import PROJECT_FILE, Project, load_project, parse_project
+from tenure.core.section import Section
 from tenure.ingest.infer import guess
 from tenure.ingest.project_file import compose, init_project, project_name, relocated, write
 

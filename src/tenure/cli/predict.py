@@ -12,7 +12,7 @@ from tenure.cli.output import Reply, answers
 from tenure.cli.progress import told
 from tenure.core.errors import ConfigError
 from tenure.core.lifecycle import ModelVersion
-from tenure.core.project import redacted
+from tenure.core.secrets import redacted
 from tenure.engine.batch.answers import MOST_REASONS, answer_table, extras_of
 from tenure.engine.batch.outputs import FileOutput, FolderOutput, Output
 from tenure.engine.batch.run import LOGGED_ROWS, Asked, score_in_parts

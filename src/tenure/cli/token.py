@@ -10,7 +10,7 @@ import typer
 from tenure.cli.options import HERE, JsonOption, ProjectOption
 from tenure.cli.output import Reply, answers, table
 from tenure.core.errors import ConfigError
-from tenure.core.project import seconds_of
+from tenure.core.section import seconds_of
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.times import iso, micros
 from tenure.state.tokens import ApiToken, TokenRole, Tokens

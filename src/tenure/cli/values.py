@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenure.core.errors import ConfigError
-from tenure.core.project import seconds_of
+from tenure.core.section import seconds_of
 
 
 def seconds_option(text: str | None, option: str) -> float | None:

@@ -2,67 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tenure.core.data import Kind
-from tenure.core.errors import ConfigError, ProjectMissingError, SecretMissingError, did_you_mean
+from tenure.core.errors import ConfigError, ProjectMissingError, did_you_mean
 from tenure.core.modelling import Task
 from tenure.core.records import digest_of
+from tenure.core.secrets import redacted, refuse_misplaced_secrets
+from tenure.core.section import Duration, Section, seconds_of
 
 PROJECT_FILE: Final = "tenure.toml"
 BadField = Literal["strict", "coerce", "quarantine"]
 """What is done with a field of a request that breaks the data contract: refuse, read as well as can be, set aside."""
-
-_UNITS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_DURATION: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*$")
-_SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# Greedy on purpose: a password may hold any sign, an @ or a blank too, and hiding too much harms nobody.
-_PASSWORD: Final = re.compile(
-    r"(?P<head>[a-z][a-z0-9+.-]*://[^:/\s]*):(?P<secret>[^@\n]*(?:@\S*)?)@", re.ASCII | re.IGNORECASE
-)
-_PASSWORD_PARAMETER: Final = re.compile(r"(?P<head>[?&](?:ssl)?password=)[^&\s'\"]*", re.ASCII | re.IGNORECASE)
-
-
-def seconds_of(text: str | float) -> float:
-    """Return the seconds that a duration such as "60s", "30 min", "12h", "7d" or "2w" stands for.
-
-    Raises:
-        ValueError: the text is not a duration.
-    """
-    if isinstance(text, int | float):
-        return float(text)
-    found = _DURATION.match(text)
-    if not found:
-        raise ValueError(f"{text!r} is not a duration; write for example '60s', '30m', '12h', '7d'")
-    return float(found[1]) * _UNITS[found[2]]
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(seconds_of),
-    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["60s", "12h", "7d"]}),
-]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values are never changed after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class ProjectSection(Section):
@@ -407,7 +362,7 @@ def parse_project(text: str, *, where: str = PROJECT_FILE) -> Project:
         raise ConfigError(
             f"The project file is not valid TOML: {error}.", where=where, hint="Mend that line."
         ) from error
-    _refuse_misplaced_secrets(data, ())
+    refuse_misplaced_secrets(data)
     try:
         return Project.model_validate(data)
     except ValidationError as error:
@@ -451,50 +406,6 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return sorted(model.model_fields)
-
-
-_MAY_HOLD_SECRETS: Final = (("data", "source"), ("state", "url"))
-
-
-def _refuse_misplaced_secrets(data: Mapping[str, Any], path: tuple[str, ...]) -> None:
-    for key, value in data.items():
-        here = (*path, key)
-        if isinstance(value, Mapping):
-            _refuse_misplaced_secrets(value, here)
-        elif isinstance(value, list):
-            _refuse_misplaced_secrets({str(number): item for number, item in enumerate(value)}, here)
-        elif isinstance(value, str) and _SECRET.search(value) and here not in _MAY_HOLD_SECRETS:
-            raise ConfigError(
-                f"{'.'.join(here)} holds ${{...}}, which is for secrets only.",
-                where=".".join(here),
-                hint="Secrets may stand in data.source and state.url; write other values out.",
-            )
-
-
-def with_secrets(text: str, *, where: str) -> str:
-    """Return `text` with every `${NAME}` taken from the environment.
-
-    Raises:
-        SecretMissingError: a named variable is not set.
-    """
-
-    def take(found: re.Match[str]) -> str:
-        value = os.environ.get(found[1])
-        if value is None:
-            raise SecretMissingError(
-                f"The environment variable {found[1]} is not set.",
-                where=where,
-                hint=f"Set it: export {found[1]}=...",
-            )
-        return value
-
-    return _SECRET.sub(take, text)
-
-
-def redacted(text: str) -> str:
-    """Return `text` with the password of every URL in it replaced by ***."""
-    hidden = _PASSWORD.sub(lambda found: f"{found['head']}:***@", text)
-    return _PASSWORD_PARAMETER.sub(lambda found: f"{found['head']}***", hidden)
 
 
 def editor_schema() -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Final, Self
 from tenure.core.errors import ArtifactError, BundleError, NoChampionError
 from tenure.core.lifecycle import Alias, Incumbent, ModelVersion
 from tenure.core.ports import Context, Log, Silent
-from tenure.core.project import Project, load_project, with_secrets
+from tenure.core.project import Project, load_project
+from tenure.core.secrets import with_secrets
 from tenure.model.own.code import look_in
 from tenure.model.scorer import Scorer
 from tenure.state.artifacts import LocalArtifacts

@@ -26,7 +26,8 @@ from tenure.core.data import Role
 from tenure.core.errors import BundleError
 from tenure.core.modelling import Floats, Leaderboard, Task
 from tenure.core.ports import Deadline
-from tenure.core.project import Project, TrainingSection, seconds_of
+from tenure.core.project import Project, TrainingSection
+from tenure.core.section import seconds_of
 from tenure.estimators.fitting import Learned, learn, model_from, project_for
 from tenure.estimators.inputs import Lesson, make_lesson, read_extras, read_features
 from tenure.estimators.memory import read_files, write_files

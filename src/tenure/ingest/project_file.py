@@ -21,7 +21,9 @@ from tenure.core.errors import ConfigError, ProjectExistsError
 from tenure.core.files import write_whole
 from tenure.core.modelling import Task
 from tenure.core.ports import Log, Silent
-from tenure.core.project import PROJECT_FILE, Project, Section, parse_project, redacted
+from tenure.core.project import PROJECT_FILE, Project, parse_project
+from tenure.core.secrets import redacted
+from tenure.core.section import Section
 from tenure.ingest.infer import Guess, guess
 from tenure.ingest.table import read_table
 

@@ -7,7 +7,8 @@ import polars as pl
 from tenure.core.data import Role, Schema, Snapshot
 from tenure.core.errors import TargetMissingError
 from tenure.core.ports import Context
-from tenure.core.project import DataSection, redacted
+from tenure.core.project import DataSection
+from tenure.core.secrets import redacted
 from tenure.ingest.roles import Declared, infer_schema, prepare
 from tenure.ingest.table import read_table, source_for
 from tenure.ingest.target import check_target, class_names

@@ -10,7 +10,7 @@ from tenure.core.data import Schema
 from tenure.core.errors import ConfigError, EmptyDataError
 from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Log, Source
-from tenure.core.project import redacted
+from tenure.core.secrets import redacted
 from tenure.ingest.cells import Typed, conform, typed
 
 

@@ -17,7 +17,7 @@ import polars as pl
 from tenure.core.errors import JobChangedError
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.ports import Context
-from tenure.core.project import redacted
+from tenure.core.secrets import redacted
 from tenure.engine.batch.answers import Extras, answer_table, columns_read
 from tenure.engine.batch.job import Job, open_job
 from tenure.engine.batch.outputs import Output, settle_part, write_part

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from tenure.core.errors import ConfigError, ExtraMissingError, JobChangedError, SourceUnreachableError, TenureError
-from tenure.core.project import redacted, with_secrets
+from tenure.core.secrets import redacted, with_secrets
 from tenure.engine.batch.job import Job
 
 ROW: Final = "input_row"

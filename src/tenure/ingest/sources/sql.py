@@ -27,7 +27,7 @@ from tenure.core.errors import (
     did_you_mean,
 )
 from tenure.core.ports import Log
-from tenure.core.project import redacted, with_secrets
+from tenure.core.secrets import redacted, with_secrets
 from tenure.ingest.files import find_files
 
 _BATCH: Final = 50_000

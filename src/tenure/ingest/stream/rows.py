@@ -13,7 +13,7 @@ import polars as pl
 from tenure.core.data import Schema
 from tenure.core.errors import EmptyDataError
 from tenure.core.ports import Log, Silent
-from tenure.core.project import redacted
+from tenure.core.secrets import redacted
 from tenure.ingest.cells import Style, conform, number_styles, texts_to_read_as_numbers
 from tenure.ingest.files import find_files, read_all
 from tenure.ingest.sources.csv import Csv, form_and_names, read_cells
