@@ -365,6 +365,22 @@ class RecordMissingError(TenureError):
     title = "No such record"
 
 
+class AlarmMissingError(TenureError):
+    """There is no alarm of that name."""
+
+    code = "alarm-missing"
+    exit_code = 2
+    title = "No such alarm"
+
+
+class AlarmStateError(TenureError):
+    """The alarm has ended, or has not, so that this cannot be done with it."""
+
+    code = "alarm-state"
+    exit_code = 2
+    title = "The alarm is not in a state for that"
+
+
 class OutcomeError(DataError):
     """An outcome cannot be joined: no id, no key, or a value that the target cannot have."""
 

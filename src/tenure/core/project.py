@@ -8,11 +8,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from tenure.core.alerts import AlertsSection
 from tenure.core.data import Kind
 from tenure.core.errors import ConfigError, ProjectMissingError, did_you_mean
 from tenure.core.modelling import Task
 from tenure.core.records import digest_of
-from tenure.core.secrets import redacted, refuse_misplaced_secrets
+from tenure.core.secrets import may_hold_secret, redacted, refuse_misplaced_secrets
 from tenure.core.section import Duration, Section, seconds_of
 
 PROJECT_FILE: Final = "tenure.toml"
@@ -288,8 +289,9 @@ class OperationsSection(Section):
 _ONLY_ANSWERS: Final[dict[str, Any]] = {
     "serving": set(ServingSection.model_fields) - {"max_latency_ms"},
     "data": {"columns": {"__all__": {"bad"}}},
+    "alerts": True,
 }
-"""What changes how requests are answered and no model: a new limit or policy trains nothing again."""
+"""What changes how requests are answered or people told, and no model: a new limit or address trains nothing again."""
 
 
 class StateSection(Section):
@@ -318,12 +320,13 @@ class Project(Section):
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
     operations: OperationsSection = OperationsSection()
+    alerts: AlertsSection = AlertsSection()
     state: StateSection = StateSection()
 
     def digest(self, *sections: str) -> str:
         """Return the identity of what the named sections (all when none is named) say about models.
 
-        What only serving reads does not count. Secrets stay as `${NAME}`.
+        What only serving and alerts read does not count. Secrets stay as `${NAME}`.
         """
         data = self.data.model_copy(update={"columns": self.data.described})
         learned = self.model_copy(update={"data": data})
@@ -387,11 +390,10 @@ def _as_config_error(error: ValidationError, where: str) -> ConfigError:
             hint=f"Add {place} to the project file.",
         )
     message = first["msg"].removeprefix("Value error, ")
-    return ConfigError(
-        f"{place}: {message}.{more}",
-        where=f"{where}: {place}",
-        hint=f"You wrote {redacted(repr(first['input']))}; change it.",
-    )
+    # An address that may be a secret by itself is not shown, nor a section that holds one.
+    hides = first["loc"][0] == "alerts" and (len(first["loc"]) == 1 or may_hold_secret(first["loc"]))
+    hint = "Change it." if hides else f"You wrote {redacted(repr(first['input']))}; change it."
+    return ConfigError(f"{place}: {message}.{more}", where=f"{where}: {place}", hint=hint)
 
 
 def _known_keys(path: tuple[int | str, ...]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tenure.core.errors import ConfigError, SecretMissingError
@@ -16,7 +16,23 @@ _PASSWORD: Final = re.compile(
 )
 _PASSWORD_PARAMETER: Final = re.compile(r"(?P<head>[?&](?:ssl)?password=)[^&\s'\"]*", re.ASCII | re.IGNORECASE)
 
-_MAY_HOLD_SECRETS: Final = (("data", "source"), ("state", "url"))
+_MAY_HOLD_SECRETS: Final = (
+    ("data", "source"),
+    ("state", "url"),
+    ("alerts", "webhook"),
+    ("alerts", "webhook_secret"),
+    ("alerts", "smtp"),
+)
+
+
+def is_secret(text: str) -> bool:
+    """Say whether all of `text` is one `${NAME}`."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def may_hold_secret(place: Sequence[int | str]) -> bool:
+    """Say whether the value at `place`, such as ("state", "url"), may be or hold a secret; so for lists of them."""
+    return tuple(place[:2]) in _MAY_HOLD_SECRETS
 
 
 def refuse_misplaced_secrets(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> None:
@@ -31,11 +47,11 @@ def refuse_misplaced_secrets(data: Mapping[str, Any], path: tuple[str, ...] = ()
             refuse_misplaced_secrets(value, here)
         elif isinstance(value, list):
             refuse_misplaced_secrets({str(number): item for number, item in enumerate(value)}, here)
-        elif isinstance(value, str) and _SECRET.search(value) and here not in _MAY_HOLD_SECRETS:
+        elif isinstance(value, str) and _SECRET.search(value) and not may_hold_secret(here):
             raise ConfigError(
                 f"{'.'.join(here)} holds ${{...}}, which is for secrets only.",
                 where=".".join(here),
-                hint="Secrets may stand in data.source and state.url; write other values out.",
+                hint=f"Secrets may stand in {', '.join('.'.join(place) for place in _MAY_HOLD_SECRETS)} only.",
             )
 
 

@@ -191,3 +191,48 @@ WATCH_REFERENCES: Final = Table(
     Column("reference", Text, nullable=False),
 )
 """What windows are held against, by the digest of what it was made from."""
+
+ALARMS: Final = Table(
+    "alarms",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("version", Integer),
+    Column("severity", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("covers", Text, nullable=False),
+    Column("symptoms", Text, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("seen_us", BigInteger, nullable=False),
+    Column("windows", Integer, nullable=False),
+    Column("last_window", Text),
+    Column("health", Text, nullable=False),
+    Column("until_us", BigInteger),
+    Column("ended_us", BigInteger),
+    Column("told_us", BigInteger),
+    Column("stands", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("alarms_by_status", "status", "ended_us"),
+)
+"""What people are told of, one row a cause; `core/alarms.py` says what each column means."""
+
+ALARM_MESSAGES: Final = Table(
+    "alarm_messages",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("next_us", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("said", Text, nullable=False),
+    Index("alarm_messages_by_status", "status", "next_us"),
+)
+"""Messages about alarms, one for each channel: written with the change they tell of, and sent after. `target` says
+which of the channel's addresses in the project file it is for; an address may be a secret, and is not kept here.
+`next_us` is when it may be tried next."""
