@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "log": ("Keep", "Show, export and prune the log of predictions and outcomes."),
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
+    "alarms": ("Keep", "Show what needs a person; acknowledge, snooze or resolve it; try the ways to people."),
     "rollback": ("Keep", "Put an earlier version back in office."),
     "schema": ("Start", "Print the JSON schema of the project file, for editors."),
 }

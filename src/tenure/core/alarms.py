@@ -123,11 +123,15 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How people are told: also of `notices`, again after `repeat_us`; what is back within `cool_us` is not new."""
+    """How people are told: also of `notices`, again after `repeat_us`; what is back within `cool_us` is not new.
+
+    `tells` is false where there is nobody to tell.
+    """
 
     notices: bool
     repeat_us: int
     cool_us: int
+    tells: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +282,8 @@ class _Look:
             self.steps.append(Step(told, change or AlarmChange.STILL, reason, tell=True))
 
     def _is_told(self, alarm: Alarm, change: AlarmChange | None) -> bool:
+        if not self._manners.tells:
+            return False
         if alarm.severity is Severity.NOTICE:
             return self._manners.notices and change is AlarmChange.OPENED
         if alarm.status is not AlarmStatus.OPEN:

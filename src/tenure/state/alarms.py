@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from tenure.core.alarms import Alarm, AlarmStatus, AlarmChange, Manners, Severity, Sighting, Step, Symptom, reconcile
+from tenure.core.alarms import Alarm, AlarmChange, AlarmStatus, Manners, Severity, Sighting, Step, Symptom, reconcile
 from tenure.core.errors import AlarmMissingError, AlarmStateError, did_you_mean
 from tenure.core.records import canonical, plain
 from tenure.state.database import Database
@@ -59,7 +59,7 @@ class Alarms:
                 version=version,
                 first_number=_last_number(connection) + 1,
                 now_us=now_us,
-                manners=manners,
+                manners=replace(manners, tells=bool(addresses)),
             )
             changed = tuple(step for step in steps if step.change is not None)
             digest = health() if changed else ""
