@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
+
+_SHOWN: Final = 3
 
 
 class Severity(StrEnum):
@@ -313,6 +316,6 @@ def _headline(lead: str, symptoms: Sequence[Symptom]) -> str:
     """Return what the worst symptom says, and how many others there are."""
     first = next((symptom for symptom in symptoms if symptom.severity is _worst(symptoms)), symptoms[0])
     others = [symptom.name for symptom in symptoms if symptom.name != first.name]
-    shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-    more = f" {len(others)} more: {shown}." if others else ""
+    names = ", ".join(others[:_SHOWN])
+    more = f" {len(others)} more{':' if len(others) <= _SHOWN else ', such as'} {names}." if others else ""
     return f"{lead} {first.says}{more}".strip()

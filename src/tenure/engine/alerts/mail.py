@@ -93,7 +93,7 @@ class Mailbox:
         except smtplib.SMTPException as error:
             return Answer(Way.LATER, f"the mail server broke off ({type(error).__name__})")
         except TimeoutError:
-            return Answer(Way.LATER, f"no answer within {_SECONDS:g} s")
+            return Answer(Way.LATER, "it did not answer in time")
         except ssl.SSLCertVerificationError as error:
             return Answer(Way.LATER, f"its certificate is not trusted: {error.verify_message}")
         except OSError as error:

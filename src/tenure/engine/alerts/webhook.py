@@ -34,7 +34,6 @@ _TYPES: Final = {
 RESOLVED_TYPE: Final = "io.tenure.alarm.resolved"
 TEST_TYPE: Final = "io.tenure.alarm.test"
 _BASE64_SECRET: Final = "whsec_"
-_SECONDS: Final = 10.0
 _SHOWN_BYTES: Final = 300
 _TRY_AGAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -83,6 +82,7 @@ class Webhook:
 
     url: str
     secret: str | None
+    patience_seconds: float = 10.0
 
     def send(self, bulletin: Bulletin, *, now: float) -> Answer:
         """Send one event; `now` is seconds since 1970. Certificates are checked, redirects are not followed."""
@@ -100,7 +100,7 @@ class Webhook:
             headers["webhook-signature"] = signature(self.secret, bulletin.id, timestamp, body)
         try:
             request = urllib.request.Request(self.url, body, headers, method="POST")
-            with _opener().open(request, timeout=_SECONDS) as reply:
+            with _opener().open(request, timeout=self.patience_seconds) as reply:
                 return self._answered(reply.status, reply)
         except urllib.error.HTTPError as error:
             with error:
@@ -158,7 +158,7 @@ def _phrase(code: int) -> str:
 
 def _in_words(reason: object) -> str:
     if isinstance(reason, TimeoutError):
-        return f"no answer within {_SECONDS:g} s"
+        return "it did not answer in time"
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {reason.verify_message}"
     if isinstance(reason, OSError):
