@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -43,6 +43,12 @@ _GAUGES: Final = {
     "tenure_requests_in_progress": ("Requests that are being answered.", ()),
     "tenure_journal_backlog_bytes": ("Bytes of journals that are not in the database yet.", ()),
     "tenure_model_age_seconds": ("Time since the model in office was trained.", ()),
+    "tenure_score_drift_ratio": ("How far the latest full window is on its way to a drift alarm; 1 is one.", ()),
+    "tenure_estimated_metric": ("What the metric of the latest full window is thought to be.", ("metric",)),
+    "tenure_realized_metric": ("What the metric was in the latest window whose outcomes are final.", ("metric",)),
+    "tenure_business_value_total": ("What decisions made in the windows that monitoring keeps.", ("currency",)),
+    "tenure_outcome_delay_seconds": ("How long the latest outcomes took, by quantile.", ("quantile",)),
+    "tenure_alarms_open": ("Alarms that nobody acknowledged or snoozed.", ("severity",)),
 }
 _SUMMED: Final = frozenset({"tenure_requests_in_progress", "tenure_journal_backlog_bytes"})
 """Gauges of which each process tells its part; of the others the latest stands for all."""
@@ -94,6 +100,7 @@ class Metrics:
         self._model, self._folder, self._clock = model, folder, clock
         self._path = None if folder is None else folder / f"{slot}.json"
         self._running = 0
+        self._told: frozenset[Key] = frozenset()
         self._series: defaultdict[str, int] = defaultdict(int)
         self._counts = self._resumed()
         self._registry = CollectorRegistry()
@@ -164,6 +171,13 @@ class Metrics:
     def model_age(self, seconds: float) -> None:
         """Tell how long ago the model in office was trained."""
         self._counts.gauges["tenure_model_age_seconds",] = seconds
+
+    def tell(self, gauges: Mapping[Key, float]) -> None:
+        """Tell gauges by their name and labels; those told before that are not among them are gone."""
+        for gone in self._told - gauges.keys():
+            del self._counts.gauges[gone]
+        self._counts.gauges.update(gauges)
+        self._told = frozenset(gauges)
 
     def flush(self) -> None:
         """Write the counts to this process's file; call it every second, and once at the end.

@@ -17,6 +17,7 @@ from typing import IO, Final
 from tenure.core.errors import ConfigError, TemporaryError, TenureError
 from tenure.engine.workspace import Workspace
 from tenure.serving import metrics
+from tenure.serving.health_gauges import HealthGauges
 from tenure.serving.security import environment_token, may_bind
 from tenure.serving.worker import Orders
 from tenure.state.journal import Drain
@@ -52,7 +53,12 @@ def serve_forever(
     listeners = _listen(host, port, count)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listeners[0].getsockname()[1]}"
-    with LogKeeper(workspace) as keeper, _Crew(workspace, host, listeners) as crew, _told_to_stop() as stop:
+    with (
+        LogKeeper(workspace) as keeper,
+        _Crew(workspace, host, listeners) as crew,
+        HealthGauges(workspace, crew.metrics_folder),
+        _told_to_stop() as stop,
+    ):
         crew.start()
         if crew.await_ready(stop):
             ready(url)
@@ -146,8 +152,8 @@ class _Crew:
         self._listeners = listeners
         self._patience = workspace.project.serving.timeout + _STOP_SECONDS
         # Each server of a project counts for itself; what those left that were killed goes.
-        self._metrics = workspace.metrics_folder / str(listeners[0].getsockname()[1])
-        metrics.clear(self._metrics)
+        self.metrics_folder = workspace.metrics_folder / str(listeners[0].getsockname()[1])
+        metrics.clear(self.metrics_folder)
         self._life, self._held = os.pipe()
         self._workers: list[_Worker] = []
         self._deaths: list[float] = []
@@ -223,7 +229,7 @@ class _Crew:
             parent=self._life,
             status=writing,
             workers=len(self._listeners),
-            metrics=str(self._metrics),
+            metrics=str(self.metrics_folder),
             slot=f"worker-{at}",
         )
         try:

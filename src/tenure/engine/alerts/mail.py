@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tenure.core.errors import ConfigError
 from tenure.core.secrets import is_secret, with_secrets
@@ -53,9 +53,7 @@ class MailServer:
                 where=_PLACE,
                 hint="Write smtps://USER:${NAME}@HOST:465, or smtp://USER:${NAME}@HOST:587 for STARTTLS.",
             )
-        user, password = (
-            None if part is None else with_secrets(part, where=_PLACE) for part in (parts.username, parts.password)
-        )
+        user, password = (_part(part) for part in (parts.username, parts.password))
         return cls(parts.hostname, port, parts.scheme == "smtps", user, password)
 
     @property
@@ -65,6 +63,13 @@ class MailServer:
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def _part(text: str | None) -> str | None:
+    """A secret is taken as it is, so that a password may hold any sign; what stands in a URL is percent-encoded."""
+    if text is None or is_secret(text):
+        return None if text is None else with_secrets(text, where=_PLACE)
+    return unquote(text)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

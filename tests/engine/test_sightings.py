@@ -1,0 +1,173 @@
+"""What a look at health becomes: which findings are one cause, and when a cause is known to be gone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from small_worlds import SMALL_PROJECT, small_world
+from tenure.core.alarms import AlarmChange, Severity, Sighting
+from tenure.core.evidence import Finding, Measurement, Verdict
+from tenure.core.health import Change, Health, HealthReport, Price, Reading, Span, WindowHealth
+from tenure.core.lifecycle import OutcomeRecord, PredictionRecord
+from tenure.core.modelling import Score
+from tenure.core.project import MonitoringSection
+from tenure.engine.alerts.look import alarms_of, observe_alarms
+from tenure.engine.alerts.sightings import sightings_of
+from tenure.engine.watch import examine
+from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.alarms import ALARM_EVENT
+from tenure.state.outbox import Outbox
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def finding(check: str, verdict: Verdict, subject: str | None = None, since: str | None = None) -> Finding:
+    skipped = "too few" if verdict is Verdict.SKIPPED else None
+    says, evidence = f"{check} of {subject}.", {} if since is None else {"since": since}
+    return Finding(check, verdict, Measurement(check, 1.0, subject, says, "Ask.", evidence=evidence, skipped=skipped))
+
+
+def window(days: int, rows: int = 500, *, known: int = 0, ripe: bool = True) -> WindowHealth:
+    """Return a day's window that began so many days before now."""
+    start = NOW - timedelta(days=days)
+    realised = Score("roc_auc", 0.7, 0.6, 0.8, known) if known else None
+    end = (start + timedelta(days=1)).isoformat()
+    return WindowHealth(start.isoformat(), end, rows, known / rows, (1,), realised=realised, ripe=ripe)
+
+
+def found(
+    *findings: Finding, windows: tuple[WindowHealth, ...] = (), changes: tuple[Change, ...] = (), size: str = "1d"
+) -> dict[str, Sighting]:
+    health = HealthReport(findings, version=1, windows=windows, changes=changes)
+    seen = sightings_of(health, MonitoringSection(window=size), currency="EUR", now=NOW)
+    return {sighting.kind: sighting for sighting in seen}
+
+
+def names(sighting: Sighting) -> list[tuple[str, Severity]]:
+    return [(symptom.name, symptom.severity) for symptom in sighting.symptoms]
+
+
+def test_rules_of_many_columns_are_one_cause_pages_first() -> None:
+    seen = found(
+        finding("out-of-range", Verdict.WARN, "age"),
+        finding("missing-values", Verdict.FAIL, "plan"),
+        finding("new-values", Verdict.FAIL, "plan"),
+        finding("missing-values", Verdict.PASS, "city"),
+    )
+    assert names(seen["feed"]) == [("plan", Severity.PAGE), ("age", Severity.NOTICE)]
+    assert seen["feed"].version is None
+    assert [kind for kind, sighting in seen.items() if sighting.symptoms] == ["feed"]
+
+
+def test_realised_score_and_value_are_one_cause_of_the_version() -> None:
+    seen = found(
+        finding("realised-score", Verdict.WARN, "the latest window", since="2026-02-01"),
+        finding("realised-score", Verdict.FAIL, "the latest 4 windows", since="2026-02-01"),
+        finding("realised-value", Verdict.FAIL),
+    )
+    assert names(seen["performance"]) == [("the outcomes", Severity.PAGE)]
+    assert (seen["performance"].version, seen["performance"].symptoms[0].since) == (1, "2026-02-01")
+
+
+def test_a_broken_check_is_a_cause_of_its_own_and_tells_nothing_of_what_it_checks() -> None:
+    seen = found(finding("realised-score", Verdict.ERROR), finding("psi", Verdict.PASS, "age"))
+    assert names(seen["check"]) == [("realised-score", Severity.PAGE)]
+    assert (seen["performance"].judged, seen["drift"].judged, seen["check"].judged) == (False, True, True)
+
+
+def test_what_drifted_brings_its_price() -> None:
+    price = Price(Reading.INSTRUMENT, Span(0.01, 0.0, 0.02), Span(0.031, 0.012, 0.05), Span(1200.0, 400.0, 2000.0))
+    moved = Change("age", "It moved.", since="2026-02-20", price=price)
+    changes = (moved, Change("plan", "It moved.", price=price, harmless=True))
+    seen = found(finding("drift", Verdict.FAIL, "age"), finding("psi", Verdict.WARN, "plan"), changes=changes)["drift"]
+    assert seen.symptoms[0].price == "3.1% of the skill (1.2% to 5.0%), 1,200 EUR per 1,000 decisions (400 to 2,000)"
+    assert (seen.symptoms[0].since, seen.symptoms[0].hint) == ("2026-02-20", "Ask.")
+    assert seen.symptoms[1].price == "harmless: within the tolerance even at worst"
+
+
+def test_the_window_is_the_last_full_one_with_enough_rows_or_ripe_outcomes() -> None:
+    windows = (window(4, known=400), window(3, known=400, ripe=False), window(2), window(1, 40), window(0, 900))
+    seen = found(finding("realised-score", Verdict.PASS), finding("psi", Verdict.PASS, "age"), windows=windows)
+    assert (seen["drift"].window, seen["performance"].window) == (windows[2].start, windows[0].start)
+    seen = found(finding("psi", Verdict.PASS, "age"), windows=(window(2, 500), window(1, 499)), size="500 rows")
+    assert seen["drift"].window == window(2).start
+
+
+@pytest.mark.parametrize(
+    ("findings", "judged"),
+    [
+        ([], False),
+        ([finding("enough-rows", Verdict.SKIPPED)], False),
+        ([finding("enough-rows", Verdict.SKIPPED), finding("missing-values", Verdict.PASS, "age")], False),
+        ([finding("missing-values", Verdict.SKIPPED, "age")], False),
+        ([finding("missing-values", Verdict.PASS, "age")], True),
+    ],
+)
+def test_rows_that_were_not_judged_clear_nothing(findings: list[Finding], judged: bool) -> None:
+    assert found(*findings)["feed"].judged is judged
+
+
+def test_a_column_that_could_not_be_judged_is_doubtful() -> None:
+    seen = found(
+        finding("missing-values", Verdict.PASS, "age"),
+        finding("out-of-range", Verdict.SKIPPED, "age"),
+        finding("out-of-range", Verdict.SKIPPED, "plan"),
+    )
+    assert seen["feed"].doubtful == {"plan"}
+
+
+# ---- on a real project ----
+
+
+def answer(workspace: Workspace, *, right: bool, empty: bool = False, rows: int = 600, first: int = 0) -> None:
+    """Log answers of the champion whose outcomes are what it said, or the opposite."""
+    frame = small_world(rows, seed=11).drop("left")
+    if empty:
+        frame = frame.with_columns(strong=pl.lit(None, dtype=pl.Float64))
+    scored = workspace.scorer(workspace.champion()).score(frame)
+    assert scored.probabilities is not None
+    assert scored.labels is not None
+    at = workspace.context.clock().isoformat()
+    said = [
+        PredictionRecord(f"p{first + i}", 1, at, at, features, label, tuple(float(p) for p in chances))
+        for i, (features, label, chances) in enumerate(
+            zip(frame.to_dicts(), scored.labels, scored.probabilities, strict=True)
+        )
+    ]
+    other = {"yes": "no", "no": "yes"}
+    workspace.traffic.log_predictions(said)
+    workspace.traffic.record_outcomes(
+        [OutcomeRecord(str(p.prediction) if right else other[str(p.prediction)], at, prediction_id=p.id) for p in said]
+    )
+
+
+def test_a_planted_illness_is_one_alarm_until_rows_are_good_again(office: Path) -> None:
+    (office / "tenure.toml").write_text(SMALL_PROJECT + '\n[alerts]\nwebhook = "http://localhost:9/x"\n')
+    with open_workspace(office) as workspace:
+        answer(workspace, right=True)
+        assert observe_alarms(workspace, examine(workspace)) == ()
+        answer(workspace, right=True, empty=True, first=600)
+        health = examine(workspace)
+        assert health.status is Health.ILL
+        (step,) = [step for step in observe_alarms(workspace, health) if step.alarm.severity is Severity.PAGE]
+        assert (step.change, step.alarm.kind, step.alarm.covers, step.tell) == (
+            *(AlarmChange.OPENED, "feed", ("strong",), True),
+        )
+        assert workspace.context.artifacts.get_record(HealthReport, step.alarm.health) == health
+        events = workspace.ledger.events()
+        for _ in range(3):
+            assert observe_alarms(workspace, examine(workspace)) == ()
+        assert workspace.ledger.events() == events
+        answer(workspace, right=True, first=1200)
+        answer(workspace, right=True, first=1800)
+        changes = [step.change for step in observe_alarms(workspace, examine(workspace)) if step.alarm.kind == "feed"]
+        assert changes == [AlarmChange.RESOLVED]
+        assert [alarm.kind for alarm in alarms_of(workspace).all() if alarm.severity is Severity.PAGE] == []
+        told = [event.data for event in workspace.ledger.events(kind=ALARM_EVENT) if event.data["severity"] == "page"]
+        assert [data["change"] for data in told] == ["opened", "resolved"]
+        outbox = Outbox(workspace.database, workspace.ledger, workspace.context.clock)
+        assert len(outbox.all()) == 2
