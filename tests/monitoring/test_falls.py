@@ -125,3 +125,11 @@ def test_the_limit_rises_as_fewer_alarms_are_allowed_and_says_what_it_measured()
 
 def test_the_limit_is_the_same_every_time() -> None:
     assert limit_of() == limit_of()
+
+
+@pytest.mark.parametrize("falls", [[0.0], [0.3], [0.1] * 30, [-1e6, 1e6], [1e-300] * 5])
+def test_windows_that_are_all_alike_or_wild_give_plain_numbers(falls: list[float]) -> None:
+    seen = course(np.array(falls), limit_of(np.array(falls)), np.array(falls))
+    assert np.isfinite(seen.levels).all()
+    assert 0 <= seen.alike <= 1
+    assert seen.wobble >= 0

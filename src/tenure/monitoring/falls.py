@@ -26,6 +26,7 @@ _PRIOR_WINDOWS: Final = 4.0
 _PRIOR_PAIRS: Final = 6.0
 _PRIOR_LIKENESS: Final = 0.2
 _MOST_ALIKE: Final = 0.9
+_EDGE: Final = 1e-9
 _SMALLEST: Final = 1e-12
 _OVERSHOOT: Final = 3.0
 _RUNS: Final = 300
@@ -127,8 +128,9 @@ class _Learned:
         known, total, squares, _, products, pairs = self.sums
         count = np.maximum(known, 1.0)
         mean = total / count
-        spread = np.maximum(squares / count - mean**2, np.finfo(np.float64).tiny)
-        seen = (products / np.maximum(pairs, 1.0) - mean**2) / spread + 1.0 / count
+        spread = squares / count - mean**2
+        varies = spread > _EDGE * mean**2 + np.finfo(np.float64).tiny
+        seen = (products / np.maximum(pairs, 1.0) - mean**2) / np.where(varies, spread, np.inf) + 1.0 / count
         shrunk = (np.clip(seen, -1.0, 1.0) * pairs + _PRIOR_LIKENESS * _PRIOR_PAIRS) / (pairs + _PRIOR_PAIRS)
         return np.clip(shrunk, 0.0, _MOST_ALIKE)
 
