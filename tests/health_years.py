@@ -27,7 +27,7 @@ from tenure.core.modelling import Score
 START = datetime(2025, 1, 6, tzinfo=UTC)
 WEEKS = 53
 EXPECTED = Score("roc_auc", 0.845, 0.836, 0.854, 7043)
-FAULT = "missing: income"
+FAULT = "missing-values: income"
 _DRIFTED_FROM, _FELL_FROM, _YOUNG_FROM = 34, 40, 49
 
 
@@ -77,7 +77,7 @@ def year(*, money: bool = True) -> tuple[WindowHealth, ...]:
 CHANGES = (
     Change(
         "balance",
-        "'balance' moved: median from 1,200 to 1,450",
+        "its median went from 1,200 to 1,450",
         since=monday(_DRIFTED_FROM),
         psi=Span(0.31, 0.24, 0.39),
         importance=0.22,
@@ -85,13 +85,13 @@ CHANGES = (
     ),
     Change(
         "all columns together",
-        "Other customers come: more of them are new and pay by card.",
+        "2 columns moved together",
         since=monday(_DRIFTED_FROM),
         price=Price(Reading.WORLD, Span(0.006, -0.002, 0.013), Span(0.018, -0.006, 0.038), Span(40.0, -10.0, 90.0)),
     ),
     Change(
         "partner_code",
-        "'partner_code' has 30 of 100 rows with levels never seen before",
+        "the share of values that were rare or unknown before went from 0 % to 30 %",
         since=monday(51),
         psi=Span(0.2, 0.1, 0.3),
         importance=0.01,
@@ -99,7 +99,7 @@ CHANGES = (
     ),
     Change(
         "region",
-        "'region' moved: 'north' from 31 to 44 of 100 rows",
+        "the share of 'north' went from 31 % to 44 %",
         since=monday(28),
         psi=Span(0.12, 0.1, 0.15),
         importance=0.004,
@@ -132,7 +132,13 @@ FINDINGS = (
         subject="the latest 4 windows",
         hint="Retrain on newer rows, or roll back if a promotion came just before.",
     ),
-    found("psi", Verdict.WARN, "'balance' moved: median from 1,200 to 1,450.", subject="balance", hint="Look at it."),
+    found(
+        "psi",
+        Verdict.WARN,
+        "'balance' moved: its median went from 1,200 to 1,450.",
+        subject="balance",
+        hint="Look at it.",
+    ),
     found("volume", Verdict.PASS, "The latest window holds 912 predictions; about 900 are usual."),
     skipped("psi", "notes", "all 912 values are empty."),
     skipped("psi", "fax", "it has one value only."),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reporting_page_reader import Element, read_page
 from reporting_worlds import churn_project, project_text
 
-from health_years import CHANGES, FALLS, FINDINGS, LEARNING, RATE, RICH, courses, year
+from health_years import CHANGES, FALLS, FINDINGS, LEARNING, RATE, RICH, courses, found, year
 from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
 from tenure.core.health import Audit, Estimate, Health, HealthReport, WindowHealth
 from tenure.core.lifecycle import Action, Verb
@@ -144,15 +144,34 @@ def test_harmless_changes_are_never_red() -> None:
     assert "Nothing needs doing." in changed.words()
 
 
-def test_a_finding_about_a_change_is_told_once_and_a_broken_rule_stands_alone() -> None:
-    alarm = replace(finding(Verdict.FAIL), measurement=Measurement("drift", 2.0, subject="balance", hint="Mend it."))
-    rule = replace(finding(Verdict.FAIL), check="missing", measurement=Measurement("missing", 2.0, subject="balance"))
-    windows = (replace(RICH.windows[-1], faults=("missing: balance",)),)
-    report = replace(BARE, findings=(alarm, rule), changes=CHANGES[:1], windows=windows)
-    entries = part(read_page(health_page(report, PROJECT)), "changed").all("li")
-    assert [e.all("p")[0].words() for e in entries] == ["Empty cells: balance needs action", "balance costs about 5 %"]
+def alarmed(check: str, says: str, *, hint: str = "") -> Finding:
+    return Finding(check, Verdict.FAIL, Measurement(check, 2.0, subject="balance", says=says, hint=hint))
+
+
+def entries_in(report: HealthReport) -> list[Element]:
+    return part(read_page(health_page(report, PROJECT)), "changed").all("li")
+
+
+def test_a_finding_about_a_change_is_told_once_and_another_broken_rule_stands_alone() -> None:
+    rules = ("missing-values: balance", "unit-slip: balance")
+    windows = (replace(RICH.windows[-1], faults=rules),)
+    empty = alarmed("missing-values", "'balance' is empty in 41% of rows. It costs about 5 %.", hint="Mend it.")
+    unit = alarmed("unit-slip", "'balance' looks as if its unit changed.")
+    moved = found("psi", Verdict.WARN, "'balance' moved: its median went from 2 to 3.", subject="balance")
+    change = replace(CHANGES[0], says="'balance' is empty in 41% of rows.")
+    entries = entries_in(replace(BARE, findings=(empty, unit, moved), changes=(change,), windows=windows))
+    assert [e.all("p")[0].words() for e in entries] == ["Another unit: balance needs action", "balance costs about 5 %"]
     assert entries[1].attributes["class"] == "urgent"
     assert "Mend it." in entries[1].words()
+
+
+def test_a_broken_column_whose_price_is_not_known_needs_action_and_comes_first() -> None:
+    empty = alarmed("missing-values", "'balance' did not arrive at all.")
+    gone = replace(CHANGES[2], subject="balance", says="'balance' did not arrive at all")
+    windows = (replace(RICH.windows[-1], faults=("missing-values: balance",)),)
+    dear = replace(CHANGES[0], subject="age")
+    entries = entries_in(replace(BARE, findings=(empty,), changes=(dear, gone), windows=windows))
+    assert [e.all("p")[0].words() for e in entries] == ["balance needs action", "age costs about 5 %"]
 
 
 def test_columns_that_could_not_be_looked_at_are_named_with_the_reason(rich: Element) -> None:
@@ -190,7 +209,7 @@ def test_estimates_stand_beside_what_came_true_and_young_windows_are_hollow(rich
 def test_the_timeline_tells_faults_falls_alarms_refusals_and_new_versions_with_their_days(rich: Element) -> None:
     rows = [row.words() for row in part(rich, "timeline").all("tr")[1:]]
     assert "22 September 2025 still so alarm The drift alarm stood. Moved: balance and region." in rows
-    assert "31 March 2025 14 April 2025 harm The feed was broken (missing: income)." in rows
+    assert "31 March 2025 14 April 2025 harm The feed was broken (missing-values: income)." in rows
     assert "26 May 2025 one window note v2 began to answer." in rows
     assert any(row.startswith("10 November 2025 24 November 2025 no estimate") for row in rows)
     assert any("Clearly worse than promised" in row for row in rows)
@@ -227,7 +246,7 @@ def test_hostile_names_and_reasons_never_become_markup() -> None:
         changes=(replace(CHANGES[0], subject=bad, says=bad), replace(CHANGES[2], unpriced=bad)),
         falls=(replace(FALLS[0], column=bad, slice=bad),),
         courses=(replace(courses()[3], subject=bad, level=bad),),
-        windows=tuple(replace(w, drifted=(bad,), faults=(f"missing: {bad}",)) for w in RICH.windows[-3:]),
+        windows=tuple(replace(w, drifted=(bad,), faults=(f"missing-values: {bad}",)) for w in RICH.windows[-3:]),
     )
     html = health_page(report, PROJECT)
     assert "<script" not in html

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from tenure.core.evidence import SEVERITY, Finding, Verdict
@@ -25,20 +25,30 @@ def loud(report: HealthReport) -> list[Finding]:
 def entries_of(report: HealthReport, *, currency: str, monthly: float | None) -> tuple[Entry, ...]:
     """Return everything that happened: what blocks, what moved by its price, and what asks for a look.
 
-    A finding that says of a change that it moved is told with the change, not beside it; a broken rule stands alone.
-    `monthly` is how many decisions a month brings, for prices in money.
+    A finding that a change already tells of is told with the change, not beside it. `monthly` is how many decisions a
+    month brings, for prices in money.
     """
-    # The newest window may not be full yet: then the findings are of the one before.
-    faults = {fault for window in report.windows[-2:] for fault in window.faults}
-    moved = {change.subject for change in report.changes}
-    told = {id(f): f for f in loud(report) if f.subject in moved and f"{f.check}: {f.subject}" not in faults}
-    apart = [f for f in loud(report) if id(f) not in told]
     ranked = sorted(report.changes, key=lambda change: harm_of(change, report.tolerance))
+    found = loud(report)
+    with_it = {id(change): [f for f in found if _is_told_by(f, change, report)] for change in ranked}
+    told = {id(f) for findings in with_it.values() for f in findings}
+    apart = [f for f in found if id(f) not in told]
+    changes = [_of_change(c, report, with_it[id(c)], currency=currency, monthly=monthly) for c in ranked]
     return (
         *(_of_finding(f, report.digest) for f in apart if f.verdict.blocks),
-        *(_of_change(c, report, told.values(), currency=currency, monthly=monthly) for c in ranked),
+        *sorted(changes, key=lambda entry: not entry.urgent),
         *(_of_finding(f, report.digest) for f in apart if not f.verdict.blocks),
     )
+
+
+def _is_told_by(finding: Finding, change: Change, report: HealthReport) -> bool:
+    """Say whether a change tells of a finding: the same column, and no broken rule that the change says nothing of."""
+    if finding.subject != change.subject:
+        return False
+    # The newest window may not be full yet: then the findings are of the one before.
+    broken = {fault for window in report.windows[-2:] for fault in window.faults}
+    is_rule = f"{finding.check}: {finding.subject}" in broken
+    return not is_rule or finding.says.startswith(change.says.rstrip("."))
 
 
 def _of_finding(finding: Finding, source: str) -> Entry:
@@ -52,17 +62,17 @@ def _of_finding(finding: Finding, source: str) -> Entry:
 
 
 def _of_change(
-    change: Change, report: HealthReport, told: Iterable[Finding], *, currency: str, monthly: float | None
+    change: Change, report: HealthReport, told: Sequence[Finding], *, currency: str, monthly: float | None
 ) -> Entry:
     harm = harm_of(change, report.tolerance)
-    blocking = next((f for f in told if f.subject == change.subject and f.verdict.blocks), None)
+    blocking = next((f for f in told if f.verdict.blocks), None)
     since = ""
     if change.since is not None:
         hours = bool(report.windows) and is_short(report.windows[-1])
         since = f" Since {day(change.since, hours=hours)}."
     return Entry(
         title=about(change.subject),
-        badge=badge_words(change, harm),
+        badge=badge_words(change, harm) if blocking is None or harm is Harm.COSTS else _BADGES[blocking.verdict],
         tone="fail" if blocking is not None else _TONES[harm],
         says=sentence(change.says) + since,
         cost=price_words(change, harm, currency=currency, monthly=monthly),
