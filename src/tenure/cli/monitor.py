@@ -76,7 +76,7 @@ def health_shows(health: HealthReport, project: Project | None = None) -> list[R
 
 
 def _change_shows(health: HealthReport, currency: str) -> list[RenderableType]:
-    entries = entries_of(health, currency=currency, monthly=decisions_a_month(health.windows))
+    entries = entries_of(health, source="", currency=currency, monthly=decisions_a_month(health.windows))
     further = [plain_spaces(text) for text in (falls_words(health), skipped_words(health)) if text]
     shows: list[RenderableType] = []
     if entries:

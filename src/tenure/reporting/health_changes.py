@@ -22,7 +22,7 @@ def loud(report: HealthReport) -> list[Finding]:
     return sorted((f for f in report.findings if f.verdict in _LOUD), key=lambda f: -SEVERITY[f.verdict])
 
 
-def entries_of(report: HealthReport, *, currency: str, monthly: float | None) -> tuple[Entry, ...]:
+def entries_of(report: HealthReport, *, source: str, currency: str, monthly: float | None) -> tuple[Entry, ...]:
     """Return everything that happened: what blocks, what moved by its price, and what asks for a look.
 
     A finding that a change already tells of is told with the change, not beside it. `monthly` is how many decisions a
@@ -33,11 +33,11 @@ def entries_of(report: HealthReport, *, currency: str, monthly: float | None) ->
     with_it = {id(change): [f for f in found if _is_told_by(f, change, report)] for change in ranked}
     told = {id(f) for findings in with_it.values() for f in findings}
     apart = [f for f in found if id(f) not in told]
-    changes = [_of_change(c, report, with_it[id(c)], currency=currency, monthly=monthly) for c in ranked]
+    changes = [_of_change(c, report, with_it[id(c)], source=source, currency=currency, monthly=monthly) for c in ranked]
     return (
-        *(_of_finding(f, report.digest) for f in apart if f.verdict.blocks),
+        *(_of_finding(f, source) for f in apart if f.verdict.blocks),
         *sorted(changes, key=lambda entry: not entry.urgent),
-        *(_of_finding(f, report.digest) for f in apart if not f.verdict.blocks),
+        *(_of_finding(f, source) for f in apart if not f.verdict.blocks),
     )
 
 
@@ -62,7 +62,13 @@ def _of_finding(finding: Finding, source: str) -> Entry:
 
 
 def _of_change(
-    change: Change, report: HealthReport, told: Sequence[Finding], *, currency: str, monthly: float | None
+    change: Change,
+    report: HealthReport,
+    told: Sequence[Finding],
+    *,
+    source: str,
+    currency: str,
+    monthly: float | None,
 ) -> Entry:
     harm = harm_of(change, report.tolerance)
     blocking = next((f for f in told if f.verdict.blocks), None)
@@ -77,7 +83,7 @@ def _of_change(
         says=sentence(change.says) + since,
         cost=price_words(change, harm, currency=currency, monthly=monthly),
         todo=(blocking.measurement.hint if blocking is not None else "") or remedy(change, harm),
-        source=report.digest,
+        source=source,
         urgent=blocking is not None,
     )
 

@@ -1,4 +1,7 @@
-"""The figures of the health page: which numbers of a report are drawn, and the words that stand around them."""
+"""The figures of the health page: which numbers of a report are drawn, and the words that stand around them.
+
+`source` is the report's digest, which costs something to compute and is therefore passed along.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def metric_of(report: HealthReport) -> str | None:
     return named[0] if named else None
 
 
-def performance_figure(report: HealthReport) -> Figure | None:
+def performance_figure(report: HealthReport, source: str) -> Figure | None:
     """Return what was told beside what came true, by window; None where there is neither."""
     metric = metric_of(report)
     windows = report.windows[-DRAWN:]
@@ -110,7 +113,7 @@ def performance_figure(report: HealthReport) -> Figure | None:
         + "; ".join(_window_in_words(w) for w in windows[-_TOLD_IN_WORDS:] if w.realised or told(w)),
         note=f"{'More' if is_better_above(metric) else 'Less'} is better.{missing if refused else ''}",
         keys=tuple(keys),
-        source=report.digest,
+        source=source,
     )
 
 
@@ -136,7 +139,7 @@ def audited(report: HealthReport) -> list[tuple[WindowHealth, Estimate, bool]]:
     return out
 
 
-def audit_figure(report: HealthReport) -> Figure | None:
+def audit_figure(report: HealthReport, source: str) -> Figure | None:
     """Return how far estimates were off, window by window; None with fewer than three that can be held to account."""
     points = audited(report)
     if len(points) < 3:
@@ -158,11 +161,11 @@ def audit_figure(report: HealthReport) -> Figure | None:
             Key("dot", "came true"),
             Key("alarm", "outside the range"),
         ),
-        source=report.digest,
+        source=source,
     )
 
 
-def drift_figure(report: HealthReport) -> Figure | None:
+def drift_figure(report: HealthReport, source: str) -> Figure | None:
     """Return the level of the drift detector by window with its alarms and the faults of the feed."""
     windows = report.windows[-DRAWN:]
     levels = [(w.start, w.drift) for w in windows if w.drift is not None]
@@ -187,11 +190,11 @@ def drift_figure(report: HealthReport) -> Figure | None:
             Key("limit", "alarm"),
             *((Key("fault", "the feed was broken"),) if faults else ()),
         ),
-        source=report.digest,
+        source=source,
     )
 
 
-def value_figure(report: HealthReport, worth: Worth) -> Figure | None:
+def value_figure(report: HealthReport, source: str, worth: Worth) -> Figure | None:
     """Return the money by window beside the best possible; young windows are paler."""
     paid = [w for w in report.windows if w.value is not None][-DRAWN:]
     made = [w.value or 0.0 for w in paid]
@@ -218,11 +221,11 @@ def value_figure(report: HealthReport, worth: Worth) -> Figure | None:
             *((Key("pale", "outcomes still coming in"),) if any(young) else ()),
             *((Key("mark", "best possible"),) if marked else ()),
         ),
-        source=report.digest,
+        source=source,
     )
 
 
-def maturity_figure(report: HealthReport) -> Figure | None:
+def maturity_figure(report: HealthReport, source: str) -> Figure | None:
     """Return the share of outcomes known by window; None where none is."""
     windows = report.windows[-DRAWN:]
     if not any(w.matured for w in windows):
@@ -244,7 +247,7 @@ def maturity_figure(report: HealthReport) -> Figure | None:
                 else ()
             ),
         ),
-        source=report.digest,
+        source=source,
     )
 
 
@@ -254,10 +257,10 @@ def ranked_courses(report: HealthReport) -> list[Course]:
     return sorted(report.courses, key=lambda course: place.get(course.subject, len(place)))
 
 
-def course_figures(report: HealthReport) -> tuple[Figure, ...]:
+def course_figures(report: HealthReport, source: str) -> tuple[Figure, ...]:
     """Return one small figure for each of the first courses that has anything to draw."""
     drawable = [c for c in ranked_courses(report) if any(v is not None for v in c.middle)]
-    return tuple(_course_figure(c, i, report.digest) for i, c in enumerate(drawable[:COURSES_DRAWN], 1))
+    return tuple(_course_figure(c, i, source) for i, c in enumerate(drawable[:COURSES_DRAWN], 1))
 
 
 def _course_figure(course: Course, place: int, source: str) -> Figure:
@@ -302,7 +305,7 @@ def course_words(course: Course) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def price_figure(report: HealthReport) -> Figure | None:
+def price_figure(report: HealthReport, source: str) -> Figure | None:
     """Return what each change costs with its range beside what is tolerated; None with fewer than two prices."""
     priced = [(change.subject, change.price) for change in report.changes if change.price is not None][:COURSES_DRAWN]
     if len(priced) < 2:
@@ -321,5 +324,5 @@ def price_figure(report: HealthReport) -> Figure | None:
         title="What each change costs",
         alt=f"Share of the skill that each change costs. {says}",
         keys=(Key("", "cost (90\u00a0%)"), *((Key("limit", "tolerated"),) if limit is not None else ())),
-        source=report.digest,
+        source=source,
     )

@@ -60,13 +60,10 @@ class _Told:
 
     report: HealthReport
     project: Project
+    source: str
     action: Action | None
     worth: Worth | None
     entries: tuple[Entry, ...]
-
-    @property
-    def source(self) -> str:
-        return self.report.digest
 
     @property
     def currency(self) -> str:
@@ -79,8 +76,9 @@ def health_page(report: HealthReport, project: Project, *, action: Action | None
     `action` is what the loop chose because of this report, where it has chosen.
     """
     monthly = decisions_a_month(report.windows)
-    entries = entries_of(report, currency=project.value.currency, monthly=monthly)
-    it = _Told(report, project, action, worth_of(report, project), entries)
+    source = report.digest
+    entries = entries_of(report, source=source, currency=project.value.currency, monthly=monthly)
+    it = _Told(report, project, source, action, worth_of(report, project), entries)
     chip, tone = _CHIPS[report.status]
     version = f"v{report.version}" if report.version is not None else "no model"
     page = Page(
@@ -97,12 +95,12 @@ def health_page(report: HealthReport, project: Project, *, action: Action | None
             facts=Facts(tuple(_facts(it))),
             next=_next(report, action),
             undo="puts the version before back in office, if there is one." if report.version is not None else None,
-            source=report.digest,
+            source=source,
         ),
         owner=tuple(s for s in (_value(it), _changed(it), _trust(it)) if s.blocks),
         engineer=tuple(s for s in _engineer(it) if s.blocks),
         engineer_lead="The numbers behind it, window by window, with the records they rest on.",
-        footer=f"Written by tenure from the health record {short(report.digest)}. This file needs no network.",
+        footer=f"Written by tenure from the health record {short(source)}. This file needs no network.",
     )
     return render(page)
 
@@ -188,7 +186,7 @@ def _value(it: _Told) -> Section:
     if it.worth is None:
         return Section("worth", "What it is worth", (Paragraph(_no_worth(it), it.source),))
     words = [Paragraph(text, it.source) for text in worth_words(it.worth)]
-    return Section("worth", "What it is worth", (*words, *_drawn(value_figure(it.report, it.worth))))
+    return Section("worth", "What it is worth", (*words, *_drawn(value_figure(it.report, it.source, it.worth))))
 
 
 def _no_worth(it: _Told) -> str:
@@ -243,27 +241,29 @@ def _trust(it: _Told) -> Section:
 
 def _engineer(it: _Told) -> Iterator[Section]:
     report, source = it.report, it.source
-    yield Section("course", "How well it answers", _drawn(performance_figure(report), audit_figure(report)))
-    yield Section("drift", "Drift and faults", _drawn(drift_figure(report)))
-    maturity = _drawn(maturity_figure(report))
+    yield Section(
+        "course", "How well it answers", _drawn(performance_figure(report, source), audit_figure(report, source))
+    )
+    yield Section("drift", "Drift and faults", _drawn(drift_figure(report, source)))
+    maturity = _drawn(maturity_figure(report, source))
     yield Section("maturity", "Outcomes", maturity)
     if report.changes:
-        table = changes_table(report, it.currency)
-        yield Section("prices", "What changes cost", (*_drawn(price_figure(report)), table))
+        table = changes_table(report, source, it.currency)
+        yield Section("prices", "What changes cost", (*_drawn(price_figure(report, source)), table))
     if report.falls:
-        yield Section("falls", "Where a fall comes from", (falls_table(report),))
+        yield Section("falls", "Where a fall comes from", (falls_table(report, source),))
     yield _columns(report, source)
-    events = events_table(report)
+    events = events_table(report, source)
     yield Section("timeline", "Timeline", (events,) if events is not None else ())
     yield findings_section("findings", "All findings", report)
     if report.windows:
-        yield Section("windows", "Windows", windows_tables(report, it.currency))
-    yield _lineage(report, it.action)
+        yield Section("windows", "Windows", windows_tables(report, source, it.currency))
+    yield _lineage(it)
 
 
 def _columns(report: HealthReport, source: str) -> Section:
-    figures = course_figures(report)
-    rest = courses_table(report, len(figures))
+    figures = course_figures(report, source)
+    rest = courses_table(report, source, len(figures))
     blocks: list[Block] = []
     if figures:
         text = (
@@ -274,8 +274,9 @@ def _columns(report: HealthReport, source: str) -> Section:
     return Section("columns", "Columns", (*blocks, *((rest,) if rest is not None else ())))
 
 
-def _lineage(report: HealthReport, action: Action | None) -> Section:
-    items = [("Health record", report.digest)]
+def _lineage(it: _Told) -> Section:
+    report, action = it.report, it.action
+    items = [("Health record", it.source)]
     items += [(f"Made from ({i})", digest) for i, digest in enumerate(report.made_from, 1)]
     if report.expected is not None:
         items.append(("Promised", scored(report.expected)))
@@ -283,4 +284,4 @@ def _lineage(report: HealthReport, action: Action | None) -> Section:
         items.append(("Tolerated fall", metric_figure("", report.tolerance)))
     if action is not None:
         items.append(("Action record", action.digest))
-    return Section("lineage", "Where it all comes from", (Pairs(tuple(items), report.digest),))
+    return Section("lineage", "Where it all comes from", (Pairs(tuple(items), it.source),))

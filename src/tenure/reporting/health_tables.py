@@ -26,13 +26,13 @@ _EVENT_WORDS: Final = {
 }
 
 
-def changes_table(report: HealthReport, currency: str) -> Table:
+def changes_table(report: HealthReport, source: str, currency: str) -> Table:
     """Return every change with its index, importance and price, as the numbers are."""
     return Table(
         "What moved, with its price (90 % ranges)",
         ("What", "Psi", "Importance", "Read as", "Metric worse by", "% of the skill", f"{currency} per 1,000"),
         tuple(_change_row(change) for change in report.changes),
-        report.digest,
+        source,
         "Psi is corrected for chance: 0 is not moved at all. Importance is the share of the skill that rests on it. "
         "Instrument: measured differently, the truth as before; world: other rows come. The dearer reading is shown.",
     )
@@ -63,7 +63,7 @@ def _ranged(value: str, low: str, high: str) -> str:
     return f"{value} ({low}{GAP}to{GAP}{high})"
 
 
-def falls_table(report: HealthReport) -> Table:
+def falls_table(report: HealthReport, source: str) -> Table:
     """Return where a fall of the realised metric comes from, slice by slice."""
     rows = tuple(
         (
@@ -75,20 +75,20 @@ def falls_table(report: HealthReport) -> Table:
         for fall in sorted(report.falls, key=lambda fall: -fall.share)
     )
     head = ("Rows with", "Outcomes known", "Mean loss rose by (95 %)", "Part of the whole fall")
-    return Table("Where the fall comes from", head, rows, report.digest, dense=True)
+    return Table("Where the fall comes from", head, rows, source, dense=True)
 
 
-def courses_table(report: HealthReport, drawn: int) -> Table | None:
+def courses_table(report: HealthReport, source: str, drawn: int) -> Table | None:
     """Return the courses that were not drawn, as words."""
     rest = [c for c in ranked_courses(report) if any(v is not None for v in c.middle)][drawn:]
     rest += [c for c in report.courses if all(v is None for v in c.middle)]
     if not rest:
         return None
     rows = tuple((Cell(about(c.subject)), Cell(course_words(c) or "Nothing came in.")) for c in rest)
-    return Table("Further columns", ("Column", "How it stands"), rows, report.digest, folded=True)
+    return Table("Further columns", ("Column", "How it stands"), rows, source, folded=True)
 
 
-def events_table(report: HealthReport) -> Table | None:
+def events_table(report: HealthReport, source: str) -> Table | None:
     """Return what happened when, newest first."""
     events = events_of(report)
     if not events:
@@ -109,7 +109,7 @@ def events_table(report: HealthReport) -> Table | None:
     )
     left = len(events) - len(rows)
     note = f"{plural(left, 'older event')} not listed." if left else ""
-    return Table("What happened when, newest first", ("From", "To", "Kind", "What"), rows, report.digest, note)
+    return Table("What happened when, newest first", ("From", "To", "Kind", "What"), rows, source, note)
 
 
 def _until(event: Event, *, hours: bool) -> str:
@@ -118,23 +118,23 @@ def _until(event: Event, *, hours: bool) -> str:
     return day(event.last.end, hours=hours) if event.first is not event.last else "one window"
 
 
-def windows_tables(report: HealthReport, currency: str) -> tuple[Table, ...]:
+def windows_tables(report: HealthReport, source: str, currency: str) -> tuple[Table, ...]:
     """Return every window, newest first; all but the latest are folded."""
     newest = list(reversed(report.windows))
     left = len(newest) - _WINDOWS_LISTED
-    older = f"{plural(left, 'older window')} in the record {short(report.digest)}." if left > 0 else ""
+    older = f"{plural(left, 'older window')} in the record {short(source)}." if left > 0 else ""
     note = "Known: of 100 outcomes; * still coming in. Drift: 1 is an alarm."
     latest, rest = newest[:_WINDOWS_SHOWN], newest[_WINDOWS_SHOWN:_WINDOWS_LISTED]
-    tables = [_windows_table("Windows, newest first", latest, report, currency, note)]
+    tables = [_windows_table("Windows, newest first", latest, source, currency, note)]
     if rest:
-        tables.append(_windows_table("Earlier windows", rest, report, currency, older, folded=True))
+        tables.append(_windows_table("Earlier windows", rest, source, currency, older, folded=True))
     return tuple(tables)
 
 
 def _windows_table(
     caption: str,
     windows: Sequence[WindowHealth],
-    report: HealthReport,
+    source: str,
     currency: str,
     note: str,
     *,
@@ -151,7 +151,7 @@ def _windows_table(
         "Drift",
         "Remarks",
     )
-    return Table(caption, head, tuple(_window_row(w, currency) for w in windows), report.digest, note, folded)
+    return Table(caption, head, tuple(_window_row(w, currency) for w in windows), source, note, folded)
 
 
 def _window_row(w: WindowHealth, currency: str) -> tuple[Cell, ...]:
