@@ -370,6 +370,21 @@ def test_a_mail_server_that_nobody_runs_or_trusts_is_tried_again(opened: Open, t
     assert [(answer.way, answer.said) for _, answer in try_channels(workspace)] == [(Way.LATER, "Connection refused")]
 
 
+def test_a_test_message_goes_through_every_channel_at_once(opened: Open) -> None:
+    with webhook() as hook, mail_server() as post:
+        workspace = opened(
+            f'webhook = "{hook.url}"\nwebhook_secret = "${{HOOK_SECRET}}"\n'
+            f'email_to = "ann@shop.example"\nsmtp = "smtp://localhost:{post.port}"'
+        )
+        assert [(answer.way, answer.said) for _, answer in try_channels(workspace)] == [
+            (Way.SENT, "204 No Content"),
+            (Way.SENT, "accepted for 1 of 1"),
+        ]
+    assert verified(hook.calls[0])["type"] == "io.tenure.alarm.test"
+    assert post.mails[0]["Subject"] == "[churn] This is a test. Alarms will come this way."
+    assert workspace.ledger.events() == []
+
+
 # ---- one message, whoever sends and whoever dies ----
 
 

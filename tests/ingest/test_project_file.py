@@ -61,6 +61,9 @@ def test_every_key_of_every_section_is_there_and_each_comment_can_be_taken_away(
         "weight",
         "own",
         "url",
+        "webhook_secret",
+        "email_from",
+        "smtp",
     )
     free = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.M)
     free = re.sub(rf"^({'|'.join(examples)}) = .*$", "", free, flags=re.M).replace('available = "after"', "")

@@ -174,7 +174,7 @@ def _about_columns(found: Guess) -> Iterator[str]:
 def _default(info: FieldInfo) -> str:
     value = info.get_default(call_default_factory=True)
     if value is PydanticUndefined or value is None:
-        return _placeholder(info.annotation)
+        return _toml(info.examples[0]) if info.examples else _placeholder(info.annotation)
     if any(isinstance(part, BeforeValidator) for part in info.metadata):
         return _toml(_duration(float(value)))
     return _toml(value)

@@ -44,10 +44,10 @@ def channels_of(project: Project) -> tuple[Channel, ...]:
     alerts = project.alerts
     hooks = [
         Channel(Address(WEBHOOK, str(number)), _shown(url), partial(_call, alerts, url))
-        for number, url in enumerate(alerts.webhook, start=1)
+        for number, url in enumerate(alerts.webhooks, start=1)
     ]
-    if alerts.email_to:
-        hooks.append(Channel(Address(EMAIL, "1"), ", ".join(alerts.email_to), partial(_mail, alerts)))
+    if alerts.mailboxes:
+        hooks.append(Channel(Address(EMAIL, "1"), ", ".join(alerts.mailboxes), partial(_mail, alerts)))
     return tuple(hooks)
 
 
@@ -61,7 +61,7 @@ def _mail(alerts: AlertsSection, bulletin: Bulletin, _: datetime) -> Answer:
     server = MailServer.from_text(alerts.smtp or "")
     user = server.user if server.user is not None and "@" in server.user else None
     sender = alerts.email_from or user or f"tenure@{server.host}"
-    return Mailbox(server, sender, tuple(alerts.email_to)).send(bulletin)
+    return Mailbox(server, sender, alerts.mailboxes).send(bulletin)
 
 
 def _shown(url: str) -> str:
