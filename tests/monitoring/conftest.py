@@ -22,8 +22,9 @@ from tenure.core.modelling import Importance, Leaderboard, Score, Task
 from tenure.core.ports import Context
 from tenure.core.project import parse_project
 from tenure.core.uncertainty import score_with_interval
-from tenure.monitoring.stage import check_health
+from tenure.monitoring.stage import Watched, check_health
 from tenure.state.database import open_database
+from tenure.state.shelf import Shelf
 from tenure.state.traffic import Traffic
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -67,6 +68,14 @@ def chance_of(columns: dict[str, np.ndarray]) -> np.ndarray:
     return 1 / (1 + np.exp(-logit))
 
 
+def answers(frame: pl.DataFrame) -> np.ndarray:
+    """Return what the model says of rows with the schema's types."""
+    strong = frame["strong"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    plan = frame["plan"].fill_null("").to_numpy().astype(str)
+    chance = chance_of({"strong": strong, "plan": plan})
+    return np.column_stack([1 - chance, chance])
+
+
 def table(columns: dict[str, np.ndarray]) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(pl.col("noise").fill_nan(None))
 
@@ -95,6 +104,7 @@ class PlantedWorld:
 
     ctx: Context
     traffic: Traffic
+    shelf: Shelf
     clock: Any
     rows: int = 2_000
     count: int = 0
@@ -196,7 +206,8 @@ class PlantedWorld:
 
     def health(self, version: int = 1) -> HealthReport:
         model = ModelVersion(version, "m" * 64, "run", self.leaderboard.digest, START.isoformat())
-        return check_health(self.ctx, self.traffic, model, self.snapshot, self.quality, self.leaderboard)
+        watched = Watched(model, self.snapshot, self.quality, self.leaderboard, answer=answers)
+        return check_health(self.ctx, self.traffic, self.shelf, watched)
 
 
 @pytest.fixture
@@ -208,7 +219,7 @@ def planted(make_context: Callable[..., Context], tmp_path: Path, clock: Any) ->
         database = open_database(None, tmp_path / f"state{len(opened)}")
         opened.append(database)
         ctx = make_context(project=parse_project(WISH.format(data=data, window=window)))
-        return PlantedWorld(ctx, Traffic(database), clock)
+        return PlantedWorld(ctx, Traffic(database), Shelf(database), clock)
 
     yield make
     for database in opened:

@@ -104,9 +104,13 @@ def test_a_unit_slip_and_a_new_value_are_faults(planted: Callable) -> None:
     world.week(1, change=slip)
     report = world.health()
     assert set(report.windows[-1].faults) == {"unit-slip: amount", "new-values: plan"}
-    says = " ".join(f.says for f in report.findings if f.verdict is Verdict.FAIL)
-    assert "0.01 times" in says
-    assert "'gold'" in says
+    fails = [f for f in report.findings if f.verdict is Verdict.FAIL]
+    assert [f.subject for f in fails] == ["plan"]
+    assert "'gold'" in fails[0].says
+    slip_found = next(f for f in report.of("unit-slip") if f.subject == "amount")
+    assert slip_found.verdict is Verdict.WARN  # the model does not use it: told, and nobody is paged
+    assert "0.01 times" in slip_found.says
+    assert next(change for change in report.changes if change.subject == "amount").harmless
 
 
 def test_drift_before_outcomes_is_a_change_whose_harm_is_unknown(planted: Callable) -> None:
@@ -206,7 +210,7 @@ def test_odd_values_never_break_the_report(planted: Callable) -> None:
 
     world.week(1, change=spoil)
     report = world.health()
-    assert report.status is Health.ILL
+    assert report.status is Health.CHANGED  # the model uses none of them: nobody is paged
     assert not any(f.verdict is Verdict.ERROR for f in report.findings)
     assert {"unreadable-values: flag", "missing-values: noise"} <= set(report.windows[-1].faults)
 

@@ -9,7 +9,6 @@ import pytest
 from tenure.core.metrics import METRICS
 from tenure.core.modelling import Task
 from tenure.core.project import ValueSection
-from tenure.monitoring.inputs import predictions_of
 from tenure.monitoring.realised import Answered, answered, joined_answers, money_of, reference_answers
 
 VALUE = ValueSection(true_positive=40.0, false_positive=-10.0, false_negative=-5.0, true_negative=1.0)
@@ -102,10 +101,3 @@ def test_a_score_that_is_not_defined_is_none() -> None:
 def test_the_reference_is_what_no_choice_looked_at_where_that_is_enough(reported: int, rows: int) -> None:
     oof = pl.DataFrame({"reported": np.arange(1_000) < reported, "target": np.zeros(1_000), "p_0": np.zeros(1_000)})
     assert len(reference_answers(oof, task=Task.REGRESSION)) == rows
-
-
-def test_predictions_of_other_versions_are_left_empty() -> None:
-    rows = binary_rows(["1", "0"]).with_columns(version=pl.Series([1, 2]))
-    assert predictions_of(rows, task=Task.BINARY, classes=("0", "1"), version=2).to_list() == [None, 0.1]
-    assert predictions_of(rows, task=Task.MULTICLASS, classes=("0", "1"), version=1).to_list() == ["1", None]
-    assert predictions_of(rows, task=Task.REGRESSION, classes=(), version=1).null_count() == 2

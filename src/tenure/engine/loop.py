@@ -12,6 +12,8 @@ from tenure.core.lifecycle import Action, Verb
 from tenure.core.metrics import METRICS
 from tenure.engine.policy import Policy, Situation
 from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, REALISED_VALUE, noted
+from tenure.monitoring.drift_findings import DRIFT, ESTIMATED_SCORE
+from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.inputs import PREDICTION
 from tenure.monitoring.rules import RULES
 
@@ -74,9 +76,20 @@ def _wish(health: HealthReport, policy: Policy, situation: Situation) -> _Wish:
     fault = next((f for f in health.findings if f.verdict is Verdict.FAIL and f.check in RULES), None)
     if fault is not None:
         return _Wish(Verb.ESCALATE, f"The rows that come in are broken; retraining would learn it. {fault.says}", fault)
+    feed = next((f for f in health.findings if f.verdict is Verdict.FAIL and f.check in FEED_CHECKS), None)
+    if feed is not None:
+        reason = f"What comes in or comes true cannot be relied on; retraining would learn it. {feed.says}"
+        return _Wish(Verb.ESCALATE, reason, feed)
     harm = next((f for f in health.findings if f.verdict is Verdict.FAIL and f.check in _REALISED), None)
     if harm is not None:
         return _wish_after_harm(harm, health, policy, situation)
+    drift = next(
+        (f for f in health.findings if f.verdict is Verdict.FAIL and f.check in (DRIFT, ESTIMATED_SCORE)), None
+    )
+    if drift is not None:  # nobody can tell yet whether the world moved or the feed is wrong
+        return _Wish(
+            Verb.ESCALATE, f"The inputs moved, which is likely to do harm before outcomes tell. {drift.says}", drift
+        )
     other = _first(health.findings, Verdict.FAIL)
     if other is not None:
         return _Wish(Verb.ESCALATE, f"A check fails for which no remedy is known. {other.says}", other)

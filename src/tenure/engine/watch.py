@@ -17,9 +17,10 @@ from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import WALKED_EVENT, Walk, run_walk
 from tenure.engine.workspace import Workspace
 from tenure.ingest.stage import source_fingerprint
-from tenure.monitoring.stage import check_health
+from tenure.monitoring.stage import Watched, check_health
 from tenure.release.stage import rollback
 from tenure.state.leases import Lease
+from tenure.state.shelf import Shelf
 
 HEALTH_EVENT: Final = "health"
 ACTION_EVENT: Final = "action"
@@ -66,14 +67,14 @@ def examine(workspace: Workspace) -> HealthReport:
 def _judged(workspace: Workspace) -> HealthReport:
     version = workspace.champion()
     records = records_of(workspace, version.run_id)
-    return check_health(
-        workspace.context,
-        workspace.traffic,
+    watched = Watched(
         version,
         record_in(records, "snapshot", Snapshot),
         record_in(records, "quality", QualityReport),
         record_in(records, "leaderboard", Leaderboard),
+        answer=lambda rows: workspace.scorer(version).raw(rows),
     )
+    return check_health(workspace.context, workspace.traffic, Shelf(workspace.database), watched)
 
 
 def look(workspace: Workspace) -> Look:

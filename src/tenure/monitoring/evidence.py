@@ -124,7 +124,7 @@ class _Cells:
     def kept(self, group: Indices) -> _Cells:
         """Return the cells with the ordinary ones joined by `group`, those without a count left out."""
         size = int(group.max()) + 1 if group.size else 0
-        joined = [
+        joined: list[Floats] = [
             np.append(np.bincount(group, weights=counts[: group.size], minlength=size), counts[group.size :])
             for counts in (self.before, self.now)
         ]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from tenure.core.evidence import Finding, Verdict
 from tenure.core.health import Health
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
+from tenure.monitoring.drift_findings import DRIFT, ESTIMATED_SCORE
+from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 
 
@@ -35,6 +37,11 @@ def _of_illness(findings: Sequence[Finding]) -> str:
     broken = next((finding for finding in blocking if finding.verdict is Verdict.ERROR), None)
     if broken is not None:
         return f"The health is not known. {broken.says}"
+    feed = next((finding for finding in blocking if finding.check in FEED_CHECKS), None)
+    if feed is not None:
+        return f"Whether the model does well cannot be told. {feed.says}"
+    if blocking[0].check in (DRIFT, ESTIMATED_SCORE):
+        return f"The model is likely to be worse by now. {blocking[0].says}"
     return f"The model is worse than promised. {blocking[0].says}"
 
 

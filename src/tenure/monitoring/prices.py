@@ -86,12 +86,14 @@ def priced(
     skill: float,
     value: ValueSection,
     rng: np.random.Generator,
+    columns: Sequence[str] | None = None,
 ) -> Priced:
     """Return what the move of each subject costs, and of all of them together.
 
     `known` and `window_rows` hold columns as the model reads them, `answer` is the model on such rows, `skill` how much
     better than the baseline it is (units of the metric). The model answers about 10,000 rows in all, at least 1,000 for
-    each subject. Never raises for what a column holds: what cannot be priced is in `unpriced`.
+    each subject. `columns` are those by which rows are told apart (all, where left out): time, say, is none of them.
+    Never raises for what a column holds: what cannot be priced is in `unpriced`.
     """
     moved = [name for name in subjects if name in known.features.columns]
     refused = {name: "the model does not read it." for name in subjects if name not in known.features.columns}
@@ -101,7 +103,8 @@ def priced(
         return Priced({}, {}, dict.fromkeys(subjects, f"fewer than {_FEWEST} rows are too few to price anything."))
     whole = _taken(known, _drawn(known.features.height, _KNOWN_ROWS, rng))
     window = _with_all(window_rows, whole.features)
-    cells = {name: cells_of(whole.features[name], window[name]) for name in whole.features.columns}
+    seen = whole.features.columns if columns is None else columns
+    cells = {name: cells_of(whole.features[name], window[name]) for name in seen}
     pair = _Pair(whole, window, cells, marks_of(cells), metric, skill, value, rng)
     alone = {name for name in moved if pair.is_alone(name)}
     along = {name for name in moved if name not in alone and pair.is_along(name, moved)}

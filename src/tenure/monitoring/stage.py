@@ -1,9 +1,9 @@
-"""Check how the model in office is doing: inputs, predictions and what came true, window by window."""
+"""From traffic to a health report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,138 +11,188 @@ import numpy as np
 import polars as pl
 
 from tenure.core.contract import Contract
-from tenure.core.data import Snapshot
-from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, worst
+from tenure.core.data import Schema, Snapshot, WindowPair
+from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, judged, worst
 from tenure.core.health import Health, HealthReport, WindowHealth
 from tenure.core.lifecycle import ModelVersion
-from tenure.core.metrics import Metric, metric_named
-from tenure.core.modelling import Leaderboard, Task
+from tenure.core.metrics import metric_named
+from tenure.core.modelling import Floats, Leaderboard, Task
 from tenure.core.plugins import plugin, plugin_names
-from tenure.core.ports import Context
-from tenure.monitoring.alarm import (
-    REALISED_SCORE,
-    MaturedWindow,
-    alarm_levels,
-    judge_realised,
-    promise_of,
-    replayed_chance,
-    ruler_of,
-)
+from tenure.core.ports import Context, DriftTest
+from tenure.core.records import digest_of
+from tenure.monitoring.alarm import REALISED_SCORE, alarm_levels
+from tenure.monitoring.cohorts import Cohort, Wanted, cohorts_of
+from tenure.monitoring.courses import courses_of
+from tenure.monitoring.detector import DriftCourse
+from tenure.monitoring.drift.psi import PopulationStabilityIndex
+from tenure.monitoring.drift_findings import PSI
+from tenure.monitoring.freshness import judge_traffic_freshness
 from tenure.monitoring.headline import headline_of
-from tenure.monitoring.inputs import (
-    InputWatch,
-    WindowFindings,
-    came_in,
-    predictions_of,
-    reference_frame,
-    watched_schema,
-    with_since,
-)
-from tenure.monitoring.realised import Answered, answered, money_of, reference_answers
-from tenure.monitoring.rules import ENOUGH_ROWS, VOLUME, faulty, judge_volume
-from tenure.monitoring.windows import SAMPLE_ROWS, TrafficWindow, cut_windows, sampled, windows_per_year
+from tenure.monitoring.inputs import as_read, watched_features
+from tenure.monitoring.looking import LogReader, Seen, look_at
+from tenure.monitoring.maturity import delay_curve
+from tenure.monitoring.outcome_findings import Promised, judge_feed, judge_outcomes, promised
+from tenure.monitoring.realised import money_of
+from tenure.monitoring.reference import Normal, Said, load_reference, make_reference
+from tenure.monitoring.rules import ENOUGH_ROWS, RULES, judge_volume
+from tenure.monitoring.watching import Aim, Judged, Watch
+from tenure.monitoring.windows import TrafficWindow, cut_windows, windows_per_year
+from tenure.state.shelf import Shelf
 from tenure.state.traffic import Traffic
 
-LOOKED_AT: Final = 26
-_HISTORY_ROWS: Final = 5_000
-_REFERENCE_ROWS: Final = 10_000
+_PAIR_ROWS: Final = 10_000
+_JUDGED: Final = frozenset({*RULES, PSI, REALISED_SCORE})
+"""What tells that the model itself is well; that rows and outcomes come does not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """The version that is looked at, the records that it was made from, and its model on rows with the schema's types.
+
+    `answer` gives probabilities (n, k) or values (n,); it is only called where something moved.
+    """
+
+    version: ModelVersion
+    snapshot: Snapshot
+    quality: QualityReport
+    leaderboard: Leaderboard
+    answer: Callable[[pl.DataFrame], Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Subject:
-    """What is looked at: the version, what was promised for it, and its windows."""
+    """What is looked at, with its windows and what came true of them."""
 
     ctx: Context
-    version: ModelVersion
-    snapshot: Snapshot
-    leaderboard: Leaderboard
-    metric: Metric
-    windows: Sequence[TrafficWindow]
+    traffic: Traffic
+    shelf: Shelf
+    watched: Watched
+    joined: pl.DataFrame
+    windows: tuple[TrafficWindow, ...]
     now: datetime
 
     @property
     def task(self) -> Task:
         return self.ctx.project.project.task
 
+    @property
+    def wanted(self) -> Wanted:
+        project, watched = self.ctx.project, self.watched
+        return Wanted(
+            self.task,
+            watched.snapshot.classes,
+            project.value,
+            project.data.outcome_delay,
+            watched.version.number,
+            metric_named(watched.leaderboard.metric, task=self.task),
+        )
 
-def check_health(
-    ctx: Context,
-    traffic: Traffic,
-    version: ModelVersion,
-    snapshot: Snapshot,
-    quality: QualityReport,
-    leaderboard: Leaderboard,
-) -> HealthReport:
-    """Say how `version` is doing: findings of the latest full window, what came true, and every window.
+    @property
+    def full(self) -> list[TrafficWindow]:
+        """Return the full windows that hold enough rows to be judged."""
+        least = self.ctx.project.monitoring.min_rows
+        return [window for window in self.windows if window.full and window.rows.height >= least]
 
-    `snapshot`, `quality` and `leaderboard` are the records that the version was made from. Inputs are looked at
-    whoever answered; predictions and outcomes only where `version` did. Drift alone never makes a model ill: broken
-    rules of the contract, a broken check, or a realised score or money beyond chance and tolerance do.
+
+def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched) -> HealthReport:
+    """Say how a version is doing: findings of the latest full window, what came true, and every window.
+
+    Inputs are looked at whoever answered; predictions and outcomes only where the version did. Harmless drift never
+    makes a model ill: faults of the feed that cost something, drift in alarm that surely costs skill, a broken check,
+    and a realised score or money beyond chance and tolerance do.
     """
     monitoring = ctx.project.monitoring
     now = ctx.clock()
-    windows = cut_windows(traffic.joined(), monitoring, now=now)
-    metric = metric_named(leaderboard.metric, task=ctx.project.project.task)
-    subject = _Subject(ctx, version, snapshot, leaderboard, metric, windows, now)
+    joined = traffic.joined(features=False)
+    windows = cut_windows(joined, monitoring, now=now)
+    subject = _Subject(ctx, traffic, shelf, watched, joined, windows, now)
     levels = alarm_levels(monitoring.false_alarms_per_year, windows_per_year(windows, monitoring))
-    ctx.log.progress(0.1, f"{len(windows)} windows of traffic")
-    looked = _look_at_inputs(subject, quality, level=levels.faults)
+    ctx.log.progress(0.05, f"{len(windows)} windows of traffic")
+    curve = delay_curve(joined["event_at"], joined["known_at"], now)
+    wanted = subject.wanted
+    cohorts = cohorts_of(windows, wanted, curve=curve, now=now)
+    about = promised(ctx, wanted, watched.leaderboard, cohorts)
+    ctx.log.progress(0.3, "outcomes read")
+    watch = _watch(subject, level=levels.faults)
+    seen = _look(subject, watch, cohorts, about)
     ctx.log.progress(0.7, "inputs looked at")
-    findings = (*_findings_of_inputs(subject, looked), *_findings_of_outcomes(subject, level=levels.realised))
+    course = None if seen is None else watch.course(seen.looked)
+    judgement = None if seen is None or course is None else watch.judge(seen.looked, course, seen.rows, seen.faults)
+    findings = (
+        *_findings_of_inputs(subject, watch, seen, judgement),
+        *judge_outcomes(ctx, wanted, cohorts, about, watch.normal, level=levels.realised),
+        *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=now),
+    )
     status = _status(findings)
     return HealthReport(
         findings=findings,
-        version=version.number,
+        version=watched.version.number,
         status=status,
         headline=headline_of(status, findings),
-        expected=leaderboard.score,
-        windows=tuple(_window_health(subject, window, looked) for window in windows),
-        made_from=(snapshot.digest, quality.digest, leaderboard.digest),
+        expected=watched.leaderboard.score,
+        windows=_window_healths(subject, cohorts, seen, course),
+        made_from=(watched.snapshot.digest, watched.quality.digest, watched.leaderboard.digest),
+        tolerance=None if about.promise is None else about.promise.tolerance,
+        alarms=None if course is None else course.rate,
+        changes=() if judgement is None else judgement.changes,
+        courses=() if seen is None else courses_of(watch.normal, seen.looked, watch.importance),
     )
 
 
-def _look_at_inputs(subject: _Subject, quality: QualityReport, *, level: float) -> tuple[WindowFindings, ...]:
-    """Return the findings of the latest full windows that hold enough rows, oldest first."""
-    ctx = subject.ctx
-    full = [window for window in subject.windows if window.full]
-    chosen = [w for w in full[-LOOKED_AT:] if w.rows.height >= ctx.project.monitoring.min_rows]
-    if not chosen:
-        return ()
-    watch = _input_watch(subject, quality, level=level, rows=SAMPLE_ROWS)
-    small = replace(watch, reference=sampled(watch.reference, _REFERENCE_ROWS, ctx.rng(2)))
-    looked = []
-    for window in chosen:
-        is_latest = window is chosen[-1]
-        rows = sampled(window.rows, SAMPLE_ROWS if is_latest else _HISTORY_ROWS, ctx.rng(3))
-        came = came_in(rows, watch.columns)
-        said = predictions_of(rows, task=subject.task, classes=subject.snapshot.classes, version=subject.version.number)
-        findings = (watch if is_latest else small).look(came, said, seen=ctx.log.note)
-        looked.append(WindowFindings(window, findings))
-    return tuple(looked)
-
-
-def _input_watch(subject: _Subject, quality: QualityReport, *, level: float, rows: int) -> InputWatch:
-    ctx, snapshot, leaderboard = subject.ctx, subject.snapshot, subject.leaderboard
-    contract = ctx.artifacts.get_record(Contract, quality.contract)
-    clean = ctx.artifacts.get_table(quality.clean)
-    schema = watched_schema(snapshot.schema, quality.dropped, contract, subject.task)
-    chosen = np.arange(clean.height)
-    if clean.height > rows:
-        chosen = np.sort(ctx.rng(1).choice(clean.height, rows, replace=False))
-    oof = ctx.artifacts.get_table(leaderboard.oof)
-    return InputWatch(
-        reference=reference_frame(clean, oof, schema, task=subject.task, classes=snapshot.classes, rows=chosen),
-        schema=schema,
+def _watch(subject: _Subject, *, level: float) -> Watch:
+    ctx, watched = subject.ctx, subject.watched
+    leaderboard, monitoring = watched.leaderboard, ctx.project.monitoring
+    contract = ctx.artifacts.get_record(Contract, watched.quality.contract)
+    features = watched_features(watched.snapshot.schema, watched.quality.dropped, contract)
+    said = Said(subject.task, watched.snapshot.classes, leaderboard.threshold, ctx.project.value.capacity)
+    metric = metric_named(leaderboard.metric, task=subject.task)
+    skill = max(metric.gain(leaderboard.score.value, leaderboard.baseline.value), 0.0)
+    return Watch(
+        normal=_normal(subject, features, said),
+        features=features,
         contract=contract,
-        tests=tuple(
-            plugin("drift-test", name, project=ctx.folder)() for name in plugin_names("drift-test", project=ctx.folder)
-        ),
-        level=level,
+        said=said,
+        aim=Aim(metric, skill, ctx.project.value),
+        answer=watched.answer,
         importance={importance.feature: importance.share for importance in leaderboard.importance},
+        allowed_per_year=monitoring.false_alarms_per_year,
+        windows_per_year=windows_per_year(subject.windows, monitoring),
+        fault_level=level,
+        rng=subject.ctx.rng,
     )
 
 
-def _findings_of_inputs(subject: _Subject, looked: Sequence[WindowFindings]) -> tuple[Finding, ...]:
+def _normal(subject: _Subject, features: Schema, said: Said) -> Normal:
+    """Return what is normal for the version: built the first time, found again later."""
+    ctx, watched = subject.ctx, subject.watched
+    key = digest_of([watched.leaderboard.digest, watched.quality.digest, ctx.project.monitoring.window])
+    digest = subject.shelf.reference(key)
+    if digest is not None:
+        return load_reference(ctx.artifacts, digest, said, features)
+    ctx.log.note("learning what is normal from the training rows; this is done once for a version")
+    normal = make_reference(ctx, features, watched.snapshot, watched.quality, watched.leaderboard)
+    subject.shelf.keep_reference(key, normal.digest)
+    return normal
+
+
+def _look(subject: _Subject, watch: Watch, cohorts: Sequence[Cohort], about: Promised) -> Seen | None:
+    watched = subject.watched
+    reader = LogReader(
+        subject.traffic,
+        watched.snapshot.schema,
+        subject.task,
+        watched.snapshot.classes,
+        watched.version.number,
+        subject.ctx.rng,
+    )
+    return look_at(
+        subject.full, watch, reader, subject.shelf, subject.ctx.artifacts, estimated=lambda window, rows: None
+    )
+
+
+def _findings_of_inputs(
+    subject: _Subject, watch: Watch, seen: Seen | None, judgement: Judged | None
+) -> tuple[Finding, ...]:
     """Return the findings of the latest full window with enough rows; a later, smaller one is only reported."""
     full = [window for window in subject.windows if window.full]
     least = subject.ctx.project.monitoring.min_rows
@@ -150,75 +200,76 @@ def _findings_of_inputs(subject: _Subject, looked: Sequence[WindowFindings]) -> 
         return (
             _not_yet(f"no window is full yet; {sum(w.rows.height for w in subject.windows):,} predictions so far."),
         )
-    latest, findings = full[-1], with_since(looked) if looked else ()
-    if latest.rows.height < least:
-        reason = f"the latest full window holds {latest.rows.height:,} predictions; {least:,} are needed."
+    findings = () if seen is None or judgement is None else (*judgement.findings, *_own_tests(subject, watch, seen))
+    if full[-1].rows.height < least:
+        reason = f"the latest full window holds {full[-1].rows.height:,} predictions; {least:,} are needed."
         findings = (_not_yet(reason), *findings)
     if subject.ctx.project.monitoring.window_rows is not None:
         return findings
     volume = judge_volume([window.rows.height for window in full], [window.skipped for window in full])
-    return (*findings, volume)
+    return (*findings, volume, judge_traffic_freshness(subject.joined["at"], subject.now))
 
 
 def _not_yet(reason: str) -> Finding:
     return Finding(ENOUGH_ROWS, Verdict.SKIPPED, Measurement(ENOUGH_ROWS, 0.0, skipped=reason))
 
 
-def _findings_of_outcomes(subject: _Subject, *, level: float) -> tuple[Finding, ...]:
-    """Judge what came true of the version's own predictions, over its matured windows."""
-    ctx, leaderboard, metric = subject.ctx, subject.leaderboard, subject.metric
-    value, least = ctx.project.value, ctx.project.monitoring.min_rows
-    matured = [
-        MaturedWindow(window.start, _answers(subject, window, own=True))
-        for window in subject.windows
-        if subject.version.number in window.versions
-        and window.is_mature(now=subject.now, delay_seconds=ctx.project.data.outcome_delay)
-    ]
-    judged = [window for window in matured if len(window.answers) >= least]
-    if not judged:
-        return (_no_outcomes(subject, sum(len(window.answers) for window in matured)),)
-    reference = reference_answers(ctx.artifacts.get_table(leaderboard.oof), task=subject.task)
-    usual = int(np.median([len(window.answers) for window in judged]))
-    ruler = ruler_of(metric, reference)
-    chance = replayed_chance(ruler, reference, rows=usual, rng=ctx.rng(4))
-    if chance is None:
-        reason = f"{metric.label} cannot be replayed on the training rows."
-        return (Finding(REALISED_SCORE, Verdict.SKIPPED, Measurement(REALISED_SCORE, 0.0, skipped=reason)),)
-    expected, baseline = leaderboard.score, leaderboard.baseline
-    promise = promise_of(ruler, reference, expected=expected, baseline=baseline, chance=chance)
-    return judge_realised(judged, promise, value, level=level)
+def _own_tests(subject: _Subject, watch: Watch, seen: Seen) -> tuple[Finding, ...]:
+    """Run the drift tests that are plug-ins on rows; the built-in index is taken from the sketches already."""
+    ctx = subject.ctx
+    found = (plugin("drift-test", name, project=ctx.folder) for name in plugin_names("drift-test", project=ctx.folder))
+    tests: list[DriftTest] = [kind() for kind in found if kind is not PopulationStabilityIndex]
+    if not tests:
+        return ()
+    broken = set(seen.looked[-1].broken)
+    schema = Schema(tuple(column for column in watch.features.columns if column.name not in broken))
+    current = as_read(seen.rows.came, schema)
+    rng = ctx.rng(2)
+    pair = WindowPair(_thinned(watch.normal.read, rng), _thinned(current, rng), schema)
+    return tuple(
+        finding
+        for test in tests
+        for finding in judged(test.name, test.threshold, lambda test=test: test.measure(pair), seen=ctx.log.note)  # type: ignore[misc]  # one test a turn
+    )
 
 
-def _no_outcomes(subject: _Subject, known: int) -> Finding:
-    least = subject.ctx.project.monitoring.min_rows
-    reason = f"no full window of {subject.version.label} has {least:,} final outcomes yet ({known:,} so far)."
-    hint = "Post outcomes as they become known, and say in data.outcome_delay how long they take."
-    return Finding(REALISED_SCORE, Verdict.SKIPPED, Measurement(REALISED_SCORE, 0.0, skipped=reason, hint=hint))
+def _thinned(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    if frame.height <= _PAIR_ROWS:
+        return frame
+    return frame[np.sort(rng.choice(frame.height, _PAIR_ROWS, replace=False))]
 
 
-def _answers(subject: _Subject, window: TrafficWindow, *, own: bool = False) -> Answered:
-    rows = window.rows.filter(pl.col("version") == subject.version.number) if own else window.rows
-    return answered(rows, task=subject.task, classes=subject.snapshot.classes, value=subject.ctx.project.value)
+def _window_healths(
+    subject: _Subject, cohorts: Sequence[Cohort], seen: Seen | None, course: DriftCourse | None
+) -> tuple[WindowHealth, ...]:
+    place = {} if seen is None else {id(window): at for at, window in enumerate(seen.windows)}
+    return tuple(_window_health(subject, cohort, seen, course, place.get(id(cohort.window))) for cohort in cohorts)
 
 
-def _window_health(subject: _Subject, window: TrafficWindow, looked: Sequence[WindowFindings]) -> WindowHealth:
-    answers = _answers(subject, window)
+def _window_health(
+    subject: _Subject, cohort: Cohort, seen: Seen | None, course: DriftCourse | None, at: int | None
+) -> WindowHealth:
+    window, answers = cohort.window, cohort.answers
     money = money_of(answers, subject.ctx.project.value) if len(answers) else None
-    seen = next((item for item in looked if item.window is window), WindowFindings(window))
-    column = {Task.BINARY: f"p_{len(subject.snapshot.classes) - 1}", Task.REGRESSION: "value"}.get(subject.task, "")
-    mean = window.rows[column].cast(pl.Float64).mean() if column in window.rows.columns else None
+    looked = None if seen is None or at is None else seen.looked[at]
+    column = {Task.BINARY: f"p_{len(subject.watched.snapshot.classes) - 1}", Task.REGRESSION: "value"}
+    name = column.get(subject.task, "")
+    mean = window.rows[name].cast(pl.Float64).mean() if name in window.rows.columns else None
     return WindowHealth(
         start=window.start.isoformat(),
         end=window.end.isoformat(),
         rows=window.rows.height,
         matured=window.matured,
         versions=window.versions,
-        realised=answers.score(subject.metric),
+        realised=cohort.realised,
         value=float(money.made.sum()) if money is not None else None,
         value_best=float(money.best.sum()) if money is not None else None,
-        drifted=seen.drifted,
+        drifted=() if looked is None else looked.moved,
         mean_prediction=mean if isinstance(mean, float) else None,
-        faults=tuple(faulty(seen.findings)),
+        faults=() if looked is None else looked.faults,
+        ripe=cohort.ripe,
+        estimated=None if looked is None else looked.estimate,
+        drift=None if course is None or at is None else course.levels[at],
     )
 
 
@@ -228,5 +279,5 @@ def _status(findings: Sequence[Finding]) -> Health:
         return Health.ILL
     if any(finding.verdict is Verdict.WARN for finding in findings):
         return Health.CHANGED
-    is_judged = any(finding.verdict is Verdict.PASS and finding.check != VOLUME for finding in findings)
+    is_judged = any(finding.verdict is Verdict.PASS and finding.check in _JUDGED for finding in findings)
     return Health.HEALTHY if is_judged else Health.LEARNING

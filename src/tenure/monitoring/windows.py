@@ -41,18 +41,6 @@ class TrafficWindow:
         """Return the share of predictions whose outcome is known."""
         return float(self.rows["outcome"].is_not_null().mean() or 0.0)  # type: ignore[arg-type]  # polars types a sum-up as any cell
 
-    def is_mature(self, *, now: datetime, delay_seconds: float) -> bool:
-        """Say whether its outcomes can be taken as final.
-
-        Outcomes that come early are seldom typical, so a window waits for the outcome delay; where the owner gave
-        none, for the outcomes of half of its rows.
-        """
-        if not self.full:
-            return False
-        if delay_seconds > 0:
-            return self.matured >= 0.95 or self.end + timedelta(seconds=delay_seconds) <= now
-        return self.matured >= 0.5
-
 
 def cut_windows(joined: pl.DataFrame, monitoring: MonitoringSection, *, now: datetime) -> tuple[TrafficWindow, ...]:
     """Cut traffic (ordered by `event_at`) into windows that hold rows, oldest first; the latest 104 are kept.

@@ -1,0 +1,1 @@
+"""What the metric of a window is thought to be before its outcomes are known."""
