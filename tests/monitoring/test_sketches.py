@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.core.data import Column, Kind, Schema
@@ -21,6 +21,7 @@ from tenure.monitoring.sketches import ColumnSketch, WindowSketch, empty_sketch,
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = timedelta(days=7)
+MANY = 1_000_000
 NUMBERS = (Kind.NUMERIC, Kind.BOOLEAN)
 
 odd_floats = st.one_of(
@@ -82,6 +83,9 @@ schemas = st.lists(st.sampled_from(list(Kind)), min_size=0, max_size=3).map(
 )
 
 
+few_bins = st.integers(2, 6)
+
+
 def told(rows: pl.DataFrame, layout: Layout, week: int = 0) -> WindowSketch:
     return sketch(rows, layout, start=START + week * WEEK, end=START + (week + 1) * WEEK)
 
@@ -92,19 +96,17 @@ def one(cells: pl.Series, kind: Kind, reference: pl.Series | None = None) -> Col
     return told(pl.DataFrame({"x": cells}), layout).columns["x"]
 
 
-@settings(deadline=None)
-@given(tables(), tables(), schemas, st.data())
+@given(tables(), tables(), schemas, few_bins, st.data())
 def test_any_rows_cut_anywhere_and_merged_are_the_rows_bit_for_bit(
-    reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema, data: st.DataObject
+    reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema, bins: int, data: st.DataObject
 ) -> None:
-    layout = layout_of(reference, schema)
+    layout = layout_of(reference, schema, bins=bins)
     cuts = sorted(data.draw(st.lists(st.integers(0, rows.height), max_size=4)))
     parts = [rows[low:high] for low, high in zip([0, *cuts], [*cuts, rows.height], strict=True)]
     sketches = data.draw(st.permutations([told(part, layout) for part in parts]))
     assert merged(sketches, layout).to_bytes() == told(rows, layout).to_bytes()
 
 
-@settings(deadline=None)
 @given(tables(), tables(), tables(), schemas)
 def test_merging_is_associative_and_commutative_and_nothing_changes_nothing(
     first: pl.DataFrame, second: pl.DataFrame, third: pl.DataFrame, schema: Schema
@@ -116,7 +118,6 @@ def test_merging_is_associative_and_commutative_and_nothing_changes_nothing(
     assert empty_sketch(layout).merged(a).to_bytes() == a.to_bytes() == a.merged(empty_sketch(layout)).to_bytes()
 
 
-@settings(deadline=None)
 @given(tables(), tables(), schemas)
 def test_a_sketch_survives_being_stored(reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema) -> None:
     layout = Layout.from_dict(layout_of(reference, schema).to_dict())
@@ -126,12 +127,11 @@ def test_a_sketch_survives_being_stored(reference: pl.DataFrame, rows: pl.DataFr
     assert after.to_bytes() == before.to_bytes()
 
 
-@settings(deadline=None)
-@given(tables(), tables(), schemas)
+@given(tables(), tables(), schemas, few_bins)
 def test_every_cell_is_counted_once_as_the_model_reads_it(
-    reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema
+    reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema, bins: int
 ) -> None:
-    layout = layout_of(reference, schema)
+    layout = layout_of(reference, schema, bins=bins)
     for name, column in told(rows, layout).columns.items():
         known = read(rows[name], layout[name].kind) if name in rows.columns else np.array([])
         assert column.rows == rows.height
@@ -160,12 +160,11 @@ def read(cells: pl.Series, kind: Kind) -> np.ndarray:
     return texts_of(cells).drop_nulls().to_numpy()
 
 
-@settings(deadline=None)
-@given(tables(), tables(), schemas, st.lists(st.floats(0, 1), min_size=2, max_size=5))
+@given(tables(), tables(), schemas, few_bins, st.lists(st.floats(0, 1), min_size=2, max_size=5))
 def test_figures_of_any_sketch_lie_between_its_extremes(
-    reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema, shares: list[float]
+    reference: pl.DataFrame, rows: pl.DataFrame, schema: Schema, bins: int, shares: list[float]
 ) -> None:
-    for column in told(rows, layout_of(reference, schema)).columns.values():
+    for column in told(rows, layout_of(reference, schema, bins=bins)).columns.values():
         assert 0 <= column.missing_share <= 1
         assert 0 <= column.other_share <= 1
         if column.layout.is_text or not column.known:
@@ -236,17 +235,17 @@ def test_the_farthest_values_in_the_largest_part_do_not_overflow() -> None:
 
 
 def test_a_million_levels_keep_a_sketch_small() -> None:
-    cells = pl.Series(np.arange(1_000_000)).cast(pl.String)
+    cells = pl.Series(np.arange(MANY)).cast(pl.String)
     layout = layout_of(pl.DataFrame({"x": cells}), Schema((Column("x", "", Kind.CATEGORICAL),)))
     window = told(pl.DataFrame({"x": cells}), layout)
-    assert window.columns["x"].counts.sum() == 1_000_000
-    assert window.columns["x"].counts[-1] == 1_000_000 - len(layout["x"].levels)
+    assert window.columns["x"].counts.sum() == MANY
+    assert window.columns["x"].counts[-1] == MANY - len(layout["x"].levels)
     assert len(window.to_bytes()) < 1_000
 
 
 def test_fifty_columns_take_less_than_fifty_kilobytes() -> None:
     rng = np.random.default_rng(0)
-    rows = 100_000
+    rows = 20_000
     frame = pl.DataFrame({f"n{i}": rng.normal(size=rows) for i in range(40)}).with_columns(
         pl.Series(f"t{i}", rng.integers(0, 500, size=rows).astype(str)) for i in range(10)
     )

@@ -21,6 +21,7 @@ from tenure.monitoring.sketches import WindowSketch, digest_of_layout, microseco
 
 MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _BATCH: Final = 131_072
+_SLICE: Final = 4 * _BATCH
 _TOGETHER: Final = 10
 _TIME: Final = "the time of the row"
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,10 +47,23 @@ def sketch_file(
     frame = source if isinstance(source, pl.LazyFrame) else _scanned(Path(source))
     names = frame.collect_schema().names()
     when = pl.col(time) if isinstance(time, str) else time
-    in_columns = not isinstance(source, pl.LazyFrame) and not _is_text(Path(source))
-    passes = _passes(layout) if in_columns else [layout]
-    found = [_pass(frame, names, each, when, length, microseconds_of(origin), date_format) for each in passes]
+    if isinstance(source, pl.LazyFrame) or _is_text(Path(source)):
+        passes, batches = [layout], _streamed
+    else:
+        passes, batches = _passes(layout), _sliced
+    found = [_pass(frame, names, each, when, length, microseconds_of(origin), date_format, batches) for each in passes]
     return [_joined(parts, layout) for parts in zip(*found, strict=True)]
+
+
+def _streamed(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Yield batches of whatever can be read only once, from its start."""
+    return iter(frame.collect_batches(chunk_size=_BATCH))
+
+
+def _sliced(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Yield runs of rows of a Parquet file; streaming would read far ahead, so memory would depend on who is slower."""
+    height = int(frame.select(pl.len()).collect().item())
+    return (frame.slice(start, _SLICE).collect() for start in range(0, height, _SLICE))
 
 
 def _is_text(path: Path) -> bool:
@@ -76,6 +90,7 @@ def _pass(
     length: timedelta | None,
     first: int,
     date_format: str,
+    batches: Callable[[pl.LazyFrame], Iterator[pl.DataFrame]],
 ) -> list[WindowSketch]:
     """Return the windows of all rows, with the columns of `layout` only."""
     kept = [name for name in names if name in layout.names] or names[:1]
@@ -87,7 +102,7 @@ def _pass(
             return {0: sketch(batch, layout, start=_UNDATED, end=_UNDATED)}
         return _windows(batch, moments_of(batch[_TIME], date_format), layout, first, length)
 
-    for part in _each(asked.collect_batches(chunk_size=_BATCH), counted):
+    for part in _each(batches(asked), counted):
         for number, one in part.items():
             whole[number] = whole[number].merged(one) if number in whole else one
     return [whole[number] for number in sorted(whole)]
