@@ -22,7 +22,7 @@ from tenure.monitoring.sketches import WindowSketch, digest_of_layout, microseco
 MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _BATCH: Final = 131_072
 _SLICE: Final = 4 * _BATCH
-_TOGETHER: Final = 10
+_TOGETHER: Final = 6
 _TIME: Final = "the time of the row"
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,22 +47,19 @@ def sketch_file(
     frame = source if isinstance(source, pl.LazyFrame) else _scanned(Path(source))
     names = frame.collect_schema().names()
     when = pl.col(time) if isinstance(time, str) else time
-    if isinstance(source, pl.LazyFrame) or _is_text(Path(source)):
-        passes, batches = [layout], _streamed
-    else:
-        passes, batches = _passes(layout), _sliced
+    passes, height = [layout], None
+    if not isinstance(source, pl.LazyFrame) and not _is_text(Path(source)):
+        passes, height = _passes(layout), int(frame.select(pl.len()).collect().item())
+
+    def batches(asked: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+        return iter(asked.collect_batches(chunk_size=_BATCH)) if height is None else _sliced(asked, height)
+
     found = [_pass(frame, names, each, when, length, microseconds_of(origin), date_format, batches) for each in passes]
     return [_joined(parts, layout) for parts in zip(*found, strict=True)]
 
 
-def _streamed(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """Yield batches of whatever can be read only once, from its start."""
-    return iter(frame.collect_batches(chunk_size=_BATCH))
-
-
-def _sliced(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def _sliced(frame: pl.LazyFrame, height: int) -> Iterator[pl.DataFrame]:
     """Yield runs of rows of a Parquet file; streaming would read far ahead, so memory would depend on who is slower."""
-    height = int(frame.select(pl.len()).collect().item())
     return (frame.slice(start, _SLICE).collect() for start in range(0, height, _SLICE))
 
 
