@@ -124,8 +124,10 @@ class _Cells:
     def kept(self, group: Indices) -> _Cells:
         """Return the cells with the ordinary ones joined by `group`, those without a count left out."""
         size = int(group.max()) + 1 if group.size else 0
-        joined: list[Floats] = [
-            np.append(np.bincount(group, weights=counts[: group.size], minlength=size), counts[group.size :])
+        joined = [
+            np.append(np.bincount(group, weights=counts[: group.size], minlength=size), counts[group.size :]).astype(
+                float
+            )
             for counts in (self.before, self.now)
         ]
         filled = joined[0] + joined[1] > 0
@@ -162,22 +164,27 @@ def _why_not(column: ColumnLayout, old: ColumnSketch, new: ColumnSketch) -> str 
 
 
 def _cells(column: ColumnLayout, old: ColumnSketch, new: ColumnSketch) -> _Cells:
-    sketches = (old, new)
-    empty = [sketch.rows - sketch.known for sketch in sketches]
+    empty = [np.array([float(sketch.rows - sketch.known)]) for sketch in (old, new)]
+    counts = [sketch.counts.astype(np.float64) for sketch in (old, new)]
+    alone, filled = 1, int((old.counts > 0).sum())
     if column.is_text:
-        before, now = (np.append(s.counts, e).astype(np.float64) for s, e in zip(sketches, empty, strict=True))
-        return _Cells(before, now, alone=1 if old.other_share >= _MANY_OTHERS else 2, ordered=False)
-    part = np.minimum(((np.cumsum(old.counts) - old.counts / 2) * _BINS / old.known).astype(np.int64), _BINS - 1)
-    group = np.unique(part, return_inverse=True)[1] if (old.counts > 0).sum() > _BINS else np.arange(part.size)
-    before, now = (
-        np.append(np.bincount(group, weights=s.counts), float(e)) for s, e in zip(sketches, empty, strict=True)
-    )
-    return _Cells(before, now, alone=1, ordered=True)
+        alone = 1 if old.other_share >= _MANY_OTHERS else 2
+    elif filled <= 2:  # a constant or a flag: whatever is not the common value, however rare, is tested alone
+        main = int(np.argmax(old.counts))
+        counts = [np.array([part[main], part.sum() - part[main]]) for part in counts]
+        alone = 2
+    elif filled > _BINS:
+        before_middle = np.cumsum(old.counts) - old.counts / 2
+        tenth = np.minimum((before_middle * _BINS / old.known).astype(np.int64), _BINS - 1)
+        group = np.unique(tenth, return_inverse=True)[1]
+        counts = [np.bincount(group, weights=part).astype(np.float64) for part in counts]
+    before, now = (np.concatenate([part, gone]) for part, gone in zip(counts, empty, strict=True))
+    return _Cells(before, now, alone, ordered=not column.is_text)
 
 
 def _groups(cells: _Cells) -> Indices:
     """Return groups of ordinary cells such that each expects at least five of the window."""
-    ordinary = cells.before[: cells.before.size - cells.alone]
+    ordinary: Floats = cells.before[: cells.before.size - cells.alone]
     expected = ordinary * cells.now.sum() / cells.before.sum()
     if not cells.ordered:
         rare = expected < _LEAST_EXPECTED
@@ -252,6 +259,9 @@ def _words(old: ColumnSketch, new: ColumnSketch) -> str:
         levels = old.layout.levels
         level = f"{levels[most][:40]!r}" if most < len(levels) else "values that were rare or unknown before"
         return f"the share of {level} went from {percent(old.shares[most])} to {percent(new.shares[most])}"
+    if old.low == old.high:
+        differ = 1 - float(new.shares[int(np.argmax(old.counts))])
+        return f"it always was {figure(old.low or 0.0)}, and now {percent(differ)} of it differ"
     if old.counts.size == 2:
         return f"the share of {_upper(old)} went from {percent(old.shares[1])} to {percent(new.shares[1])}"
     (before_low, before, before_high), (low, middle, high) = (

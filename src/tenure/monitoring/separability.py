@@ -82,7 +82,7 @@ def usual_aucs(reference: pl.DataFrame, *, most: int = NULLS, rng: np.random.Gen
 def series_of(usual: Sequence[float | None], windows: Sequence[float | None], *, known: int, rows: int) -> Series:
     """Return AUCs as a series for `watch_drift` after a reference of `known` windows, of which some have an AUC."""
     reference: list[float | None] = [None] * max(known - len(usual), 0)
-    variance = (2 * rows + 1) / (12 * rows**2) if rows else 0.0  # of the AUC of two like samples of so many rows
+    variance = (rows + _ROWS + 1) / (12 * rows * _ROWS) if rows else 0.0  # of the AUC of two samples of one kind
     return Series((*reference, *list(usual)[-known:]) if known else (), tuple(windows), variance)
 
 

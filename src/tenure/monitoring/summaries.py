@@ -126,7 +126,7 @@ def _text_scale(column: ColumnLayout, counts: Floats, share: Floats) -> _ColumnS
         last = float(counts[:-1].min())
         close = int((counts[:-1] <= last + 2 * last**0.5).sum())
         optimism = _LUCK * last**0.5 * close / rows
-    others = optimism / float(np.sqrt(share[-1] * (1 - share[-1])))
+    others = optimism / max(float(share[-1] * (1 - share[-1])), _LEAST) ** 0.5
     fit = ((counts > 0).sum() - 1) / rows / max(variance, _LEAST) ** 0.5
     is_open = share[-1] >= _MANY_OTHERS
     return _ColumnScale(
