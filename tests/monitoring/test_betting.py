@@ -94,7 +94,7 @@ def test_small_windows_after_large_ones_stay_quiet() -> None:
 
 
 def test_bets_are_fair_where_nothing_changed() -> None:
-    base, live = cut(world("even", 0.1, 2_000, 20 + 1, np.random.default_rng(7)), 20)
+    base, live = cut(world("even", 0.1, 800, 20 + 1, np.random.default_rng(7)), 20)
     won = bets(live, base.values[:, -1], normal_of(base, STAKES))
     assert won.mean() <= 1.0
     assert won.min() >= 0.2

@@ -77,7 +77,7 @@ def normal_of(known: Windows, stakes: Stakes, *, spent: Floats | float = 0.0) ->
     count = np.maximum(held.sum(axis=1), 1)
     variances = np.where(held, known.variances, 0.0)
     usual = (variances.sum(axis=1) / count)[:, None]
-    weight = np.where(held, np.minimum(1.0, usual / np.maximum(variances, 1e-300)), 0.0)
+    weight = np.where(held, np.minimum(1.0, np.maximum(usual, 1e-300) / np.maximum(variances, 1e-300)), 0.0)
     mass = np.maximum(weight.sum(axis=1), 1e-300)
     sampling = (weight * variances).sum(axis=1) / mass
     centre = (weight * np.where(held, values, 0.0)).sum(axis=1) / mass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from tenure.monitoring.betting import (
 from tenure.monitoring.inputs import PREDICTION
 from tenure.monitoring.layout import Layout
 from tenure.monitoring.replay import measured_rate
-from tenure.monitoring.seasons import Calendar, Seasons, calendar_of, seasons_of
+from tenure.monitoring.seasons import Seasons, calendar_of, seasons_of
 from tenure.monitoring.sketches import WindowSketch, merged
 from tenure.monitoring.summaries import SPREAD, SummaryTable, scale_of, summaries
 
@@ -90,8 +91,9 @@ def watch_drift(
     windows that a person declared normal: they are learned from whatever they hold, and the detector starts anew.
     While fewer than eight windows are known the detector learns and raises nothing.
     """
-    table, calendar = _everything(reference, windows, layout, extra or {})
-    known = _Known.of(table, calendar, len(reference), faulty, accepted)
+    table = _everything(reference, windows, layout, extra or {})
+    moments = [(window.start, window.end) for window in (*reference, *windows)]
+    known = _Known.of(table, moments, len(reference), faulty, accepted)
     stakes = _stakes(table, weights, windows_per_year / allowed_per_year)
     level = _levels(known, stakes)
     names = list(dict.fromkeys(table.columns))
@@ -117,21 +119,20 @@ def _telling(names: Sequence[str], row: Floats) -> dict[str, float]:
 
 def _everything(
     reference: Sequence[WindowSketch], windows: Sequence[WindowSketch], layout: Layout, extra: Mapping[str, Series]
-) -> tuple[SummaryTable, Calendar]:
-    """Return the summaries of all windows, the series among them, and where the windows lie in the seasons."""
+) -> SummaryTable:
+    """Return the summaries of all windows, the series among them."""
     both = [*reference, *windows]
     scale = scale_of(merged(reference or windows[:NEEDED], layout), layout)
     table = summaries(both, scale)
     values = [table.values, *(_column([*s.reference, *s.windows], len(both)) for s in extra.values())]
     variances = [table.variances, *(np.full((len(both), 1), s.variance) for s in extra.values())]
-    whole = SummaryTable(
+    return SummaryTable(
         (*table.columns, *extra),
         (*table.names, *("series" for _ in extra)),
         np.hstack(values),
         np.hstack(variances),
         np.append(table.allowances, np.zeros(len(extra))),
     )
-    return whole, calendar_of([(window.start, window.end) for window in both])
 
 
 def _column(values: Sequence[float | None], count: int) -> Floats:
@@ -166,7 +167,7 @@ class _Known:
 
     values: Floats
     variances: Floats
-    calendar: Calendar
+    moments: Sequence[tuple[datetime, datetime]]
     first: int
     accepted: frozenset[int]
     learned: Floats = field(init=False)
@@ -179,7 +180,7 @@ class _Known:
     def of(
         cls,
         table: SummaryTable,
-        calendar: Calendar,
+        moments: Sequence[tuple[datetime, datetime]],
         first: int,
         faulty: Sequence[Collection[str]],
         accepted: Sequence[bool],
@@ -193,7 +194,7 @@ class _Known:
         return cls(
             values,
             table.variances,
-            calendar,
+            moments,
             first,
             frozenset(first + i for i, is_accepted in enumerate(accepted) if is_accepted),
         )
@@ -205,7 +206,7 @@ class _Known:
     def seasons(self, at: int, until: int) -> Seasons:
         """Return what seasons explain in the windows up to `until`, as learned before `at`."""
         learned = np.concatenate([self.learned[:at], np.full_like(self.values[at:until], np.nan)])
-        return seasons_of(learned, self.calendar.head(until))
+        return seasons_of(learned, calendar_of(self.moments[:until]))
 
 
 def _levels(known: _Known, stakes: Stakes) -> Floats:

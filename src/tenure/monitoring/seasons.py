@@ -34,10 +34,6 @@ class Calendar:
     labels: tuple[Labels, ...]
     least: tuple[int, ...]
 
-    def head(self, count: int) -> Calendar:
-        """Return the calendar of the first `count` windows."""
-        return Calendar(tuple(label[:count] for label in self.labels), self.least)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seasons:
@@ -104,7 +100,8 @@ def _effects(values: Floats, member: NDArray[np.bool_]) -> tuple[Floats, Floats,
     groups = member.shape[1]
     middle = np.stack([_median(values[member[:, g]]) for g in range(groups)])
     own = np.where(np.any(member, axis=1, keepdims=True), member @ np.nan_to_num(middle), np.nan)
-    usual = 1.4826 * _median(np.abs(values - own)) * np.sqrt(values.shape[0] / max(values.shape[0] - groups, 1))
+    count = np.isfinite(values).sum(axis=0)
+    usual = 1.4826 * _median(np.abs(values - own)) * np.sqrt(count / np.maximum(count - groups, 1))
     tamed = np.where(usual > 0, np.clip(values, own - _ODD * usual, own + _ODD * usual), values)
     known = np.isfinite(tamed)
     weights = member.T.astype(np.float64)
