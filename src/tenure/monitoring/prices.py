@@ -19,7 +19,7 @@ from tenure.core.metrics import Metric, Targets
 from tenure.core.modelling import Floats, Indices
 from tenure.core.project import ValueSection
 from tenure.core.value import PER, Flags
-from tenure.monitoring.price_losses import jackknifed, money_made, promised_drop, promised_loss, shifted, widened
+from tenure.monitoring.price_losses import jackknifed, money_made, promised_drop, promised_loss, widened
 from tenure.monitoring.price_moves import moved_like
 from tenure.monitoring.price_worlds import Cells, Marks, cells_of, company_of, marks_of, refusal, weights_of
 
@@ -216,9 +216,8 @@ class _Pair:
 
     def as_instrument(self, some: _Rows, before: Floats, after: Floats) -> Price:
         """Return the price of answers that change from `before` to `after` while the truth stays."""
-        predicted = shifted(some.predicted, before, after)
-        drop = promised_drop(self.metric, some.target, some.predicted, predicted, self.rng)
-        money = promised_loss(self.value, some.target, some.predicted, predicted, some.acted, self.rng)
+        drop = promised_drop(self.metric, some.target, some.predicted, before, after, self.rng)
+        money = promised_loss(self.value, some.target, some.predicted, before, after, some.acted, self.rng)
         rows = self.window.height
         wide = widened(drop, window_rows=rows, least=_LEAST_ERROR * self.skill)
         cost = None if money is None else widened(money, window_rows=rows)
