@@ -84,6 +84,14 @@ def test_many_columns_that_break_at_one_moment_are_one_alarm() -> None:
     assert course.alarms[1].headline == "Rows are broken. c0 is empty. 39 more, such as c1, c2, c3."
 
 
+def test_a_headline_says_no_more_than_its_worst_symptom() -> None:
+    course = Course()
+    course.look(feed(1, *notices("age", "plan")))
+    assert course.alarms[1].headline == "age moved. 1 more: plan."
+    course.look(feed(2, *notices("age"), *pages("plan")))
+    assert course.alarms[1].headline == "Rows are broken. plan is empty. 1 more: age."
+
+
 def test_the_same_look_again_changes_and_tells_nothing() -> None:
     course = Course()
     course.look(feed(1, *pages("age")))

@@ -69,7 +69,7 @@ def test_realised_score_and_value_are_one_cause_of_the_version() -> None:
         finding("realised-score", Verdict.FAIL, "the latest 4 windows", since="2026-02-01"),
         finding("realised-value", Verdict.FAIL),
     )
-    assert names(seen["performance"]) == [("the outcomes", Severity.PAGE)]
+    assert names(seen["performance"]) == [("the model", Severity.PAGE)]
     assert (seen["performance"].version, seen["performance"].symptoms[0].since) == (1, "2026-02-01")
 
 
@@ -77,6 +77,32 @@ def test_a_broken_check_is_a_cause_of_its_own_and_tells_nothing_of_what_it_check
     seen = found(finding("realised-score", Verdict.ERROR), finding("psi", Verdict.PASS, "age"))
     assert names(seen["check"]) == [("realised-score", Severity.PAGE)]
     assert (seen["performance"].judged, seen["drift"].judged, seen["check"].judged) == (False, True, True)
+
+
+def test_traffic_and_outcomes_that_stopped_are_causes_of_their_own_judged_by_the_day() -> None:
+    seen = found(
+        finding("traffic-freshness", Verdict.FAIL),
+        finding("volume", Verdict.WARN),
+        finding("outcome-freshness", Verdict.WARN),
+        finding("outcome-values", Verdict.FAIL),
+        windows=(window(2),),
+    )
+    assert names(seen["traffic"]) == [("traffic-freshness", Severity.PAGE), ("volume", Severity.NOTICE)]
+    assert names(seen["outcomes"]) == [("outcome-values", Severity.PAGE), ("outcome-freshness", Severity.NOTICE)]
+    assert {seen[kind].window for kind in ("traffic", "outcomes", "check")} == {"2026-03-01"}
+    assert all(sighting.version is None for sighting in (seen["traffic"], seen["outcomes"]))
+
+
+def test_an_estimate_is_a_cause_of_the_version() -> None:
+    seen = found(finding("estimated-score", Verdict.WARN))["estimate"]
+    assert (names(seen), seen.version) == ([("the model", Severity.NOTICE)], 1)
+
+
+def test_an_alarm_of_all_columns_together_brings_the_dearest_price() -> None:
+    price = Price(Reading.WORLD, Span(0.01, 0.0, 0.02), Span(0.031, 0.012, 0.05))
+    changes = (Change("age", "It moved.", price=price), Change("plan", "It moved."))
+    seen = found(finding("drift", Verdict.FAIL), finding("psi", Verdict.WARN, "plan"), changes=changes)["drift"]
+    assert [symptom.price for symptom in seen.symptoms] == ["3.1% of the skill (1.2% to 5.0%)", None]
 
 
 def test_what_drifted_brings_its_price() -> None:

@@ -313,9 +313,10 @@ def _worst(symptoms: Sequence[Symptom]) -> Severity:
 
 
 def _headline(lead: str, symptoms: Sequence[Symptom]) -> str:
-    """Return what the worst symptom says, and how many others there are."""
+    """Return what the worst symptom says, after `lead` where it is a page, and how many others there are."""
     first = next((symptom for symptom in symptoms if symptom.severity is _worst(symptoms)), symptoms[0])
     others = [symptom.name for symptom in symptoms if symptom.name != first.name]
     names = ", ".join(others[:_SHOWN])
     more = f" {len(others)} more{':' if len(others) <= _SHOWN else ', such as'} {names}." if others else ""
-    return f"{lead} {first.says}{more}".strip()
+    before = f"{lead} " if lead and first.severity is Severity.PAGE else ""
+    return f"{before}{first.says}{more}"

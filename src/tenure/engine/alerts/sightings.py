@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,12 +12,27 @@ from tenure.core.evidence import SEVERITY, Finding, Verdict
 from tenure.core.health import Change, HealthReport, Price, WindowHealth
 from tenure.core.project import MonitoringSection
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
+from tenure.monitoring.freshness import OUTCOME_FRESHNESS, OUTCOME_VALUES, TRAFFIC_FRESHNESS
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 
-FEED, TRAFFIC, DRIFT, PERFORMANCE, ESTIMATE, CHECK = "feed", "traffic", "drift", "performance", "estimate", "check"
-_ESTIMATED: Final = "estimated"
-_OUTCOMES: Final = "the outcomes"
-_JUDGED: Final = (Verdict.PASS, Verdict.WARN, Verdict.FAIL)
+FEED: Final = "feed"
+TRAFFIC: Final = "traffic"
+OUTCOMES: Final = "outcomes"
+DRIFT: Final = "drift"
+PERFORMANCE: Final = "performance"
+ESTIMATE: Final = "estimate"
+CHECK: Final = "check"
+_KIND_OF: Final = {
+    **dict.fromkeys(RULES, FEED),
+    **dict.fromkeys((VOLUME, ENOUGH_ROWS, TRAFFIC_FRESHNESS), TRAFFIC),
+    **dict.fromkeys((OUTCOME_FRESHNESS, OUTCOME_VALUES), OUTCOMES),
+    **dict.fromkeys((REALISED_SCORE, REALISED_VALUE), PERFORMANCE),
+    "estimated-score": ESTIMATE,
+}
+_BY_THE_CLOCK: Final = (TRAFFIC, OUTCOMES, CHECK)
+"""What is judged at every look and not by window: a day counts as its window."""
+_WHOLE: Final = "the model"
+_JUDGED: Final = frozenset((Verdict.PASS, Verdict.WARN, Verdict.FAIL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +47,10 @@ class _Kind:
 _KINDS: Final = {
     FEED: _Kind("The rows that come in are broken.", False, lambda finding: finding.subject or finding.check),
     TRAFFIC: _Kind("", False, lambda finding: finding.check),
+    OUTCOMES: _Kind("The outcomes that come in cannot be relied on.", False, lambda finding: finding.check),
     DRIFT: _Kind("", True, lambda finding: finding.subject or finding.check),
-    PERFORMANCE: _Kind("The model is worse than promised.", True, lambda _: _OUTCOMES),
-    ESTIMATE: _Kind("The model is probably worse than promised.", True, lambda _: _OUTCOMES),
+    PERFORMANCE: _Kind("The model is worse than promised.", True, lambda _: _WHOLE),
+    ESTIMATE: _Kind("The model is probably worse than promised.", True, lambda _: _WHOLE),
     CHECK: _Kind("A health check broke, so not all is known.", False, lambda finding: finding.check),
 }
 
@@ -42,17 +58,9 @@ _KINDS: Final = {
 def kind_of(finding: Finding) -> str:
     """Return the kind of cause that a finding tells of.
 
-    A broken check is a cause of its own; realised score and money are one; columns that moved are one.
+    A broken check is a cause of its own; realised score and money are one; whatever else is known is drift.
     """
-    if finding.verdict is Verdict.ERROR:
-        return CHECK
-    if finding.check in RULES:
-        return FEED
-    if finding.check in (VOLUME, ENOUGH_ROWS):
-        return TRAFFIC
-    if finding.check in (REALISED_SCORE, REALISED_VALUE):
-        return PERFORMANCE
-    return ESTIMATE if finding.check.startswith(_ESTIMATED) else DRIFT
+    return CHECK if finding.verdict is Verdict.ERROR else _KIND_OF.get(finding.check, DRIFT)
 
 
 def sightings_of(
@@ -62,36 +70,50 @@ def sightings_of(
     full = full_windows(health, monitoring, now=now)
     looked = next((window.start for window in reversed(full)), None)
     came_true = next((window.start for window in reversed(full) if _is_ripe(window, health, monitoring)), None)
+    labels = {PERFORMANCE: came_true, **dict.fromkeys(_BY_THE_CLOCK, now.date().isoformat())}
     is_small = any(f.check == ENOUGH_ROWS and f.verdict is Verdict.SKIPPED for f in health.findings)
-    changes = {change.subject: change for change in health.changes}
     found = []
-    for name, kind in _KINDS.items():
-        findings = [finding for finding in health.findings if kind_of(finding) == name]
-        by_symptom: dict[str, list[Finding]] = {}
-        for finding in findings:
-            by_symptom.setdefault(kind.symptom(finding), []).append(finding)
-        symptoms = [
-            _symptom(symptom, some, changes.get(symptom), currency=currency)
-            for symptom, some in by_symptom.items()
-            if any(finding.verdict in (Verdict.WARN, Verdict.FAIL, Verdict.ERROR) for finding in some)
-        ]
-        can_tell = any(finding.verdict in _JUDGED for finding in findings)
+    for kind in _KINDS:
+        by_symptom = _by_symptom(health, kind)
+        verdicts = {finding.verdict for some in by_symptom.values() for finding in some}
+        judged = kind == CHECK or (bool(verdicts & _JUDGED) and not (is_small and kind in (FEED, DRIFT, ESTIMATE)))
         found.append(
             Sighting(
-                name,
-                lead=kind.lead,
-                version=health.version if kind.is_of_version else None,
-                window=came_true if name == PERFORMANCE else looked,
-                symptoms=tuple(sorted(symptoms, key=lambda symptom: symptom.severity is not Severity.PAGE)),
-                judged=name == CHECK or (can_tell and (name == PERFORMANCE or not is_small)),
+                kind,
+                lead=_KINDS[kind].lead,
+                version=health.version if _KINDS[kind].is_of_version else None,
+                window=labels.get(kind, looked),
+                symptoms=_symptoms(health, kind, by_symptom, currency=currency),
+                judged=judged,
                 doubtful=frozenset(
-                    symptom
-                    for symptom, some in by_symptom.items()
-                    if all(finding.verdict is Verdict.SKIPPED for finding in some)
+                    name for name, some in by_symptom.items() if all(f.verdict is Verdict.SKIPPED for f in some)
                 ),
             )
         )
     return tuple(found)
+
+
+def _by_symptom(health: HealthReport, kind: str) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in health.findings:
+        if kind_of(finding) == kind:
+            found.setdefault(_KINDS[kind].symptom(finding), []).append(finding)
+    return found
+
+
+def _symptoms(
+    health: HealthReport, kind: str, by_symptom: Mapping[str, Sequence[Finding]], *, currency: str
+) -> tuple[Symptom, ...]:
+    """Return what is wrong, pages first."""
+    changes = {change.subject: change for change in health.changes}
+    found = []
+    for name, findings in by_symptom.items():
+        worst = max(findings, key=lambda finding: SEVERITY[finding.verdict])
+        if worst.verdict in (Verdict.WARN, Verdict.FAIL, Verdict.ERROR):
+            # The detector speaks of all columns; the dearest of what changed is what its alarm costs.
+            dearest = health.changes[0] if health.changes and kind == DRIFT and worst.subject is None else None
+            found.append(_symptom(name, worst, changes.get(name, dearest), currency=currency))
+    return tuple(sorted(found, key=lambda symptom: symptom.severity is not Severity.PAGE))
 
 
 def full_windows(health: HealthReport, monitoring: MonitoringSection, *, now: datetime) -> Sequence[WindowHealth]:
@@ -114,9 +136,7 @@ def _is_ripe(window: WindowHealth, health: HealthReport, monitoring: MonitoringS
     return window.ripe and is_known and health.version in window.versions
 
 
-def _symptom(name: str, findings: Sequence[Finding], change: Change | None, *, currency: str) -> Symptom:
-    """Return the worst of the findings of one symptom, with what is known of it besides."""
-    worst = max(findings, key=lambda finding: SEVERITY[finding.verdict])
+def _symptom(name: str, worst: Finding, change: Change | None, *, currency: str) -> Symptom:
     since = worst.measurement.evidence.get("since") or (change.since if change else None)
     return Symptom(
         name,

@@ -20,12 +20,13 @@ import tenure
 from tenure.core.alarms import AlarmChange
 from tenure.engine.alerts.answer import Answer, Way
 from tenure.engine.alerts.bulletin import Bulletin, command_for
-from tenure.engine.alerts.sightings import CHECK, DRIFT, ESTIMATE, FEED, PERFORMANCE, TRAFFIC
+from tenure.engine.alerts.sightings import CHECK, DRIFT, ESTIMATE, FEED, OUTCOMES, PERFORMANCE, TRAFFIC
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 _TYPES: Final = {
     FEED: "io.tenure.data.violation",
     TRAFFIC: "io.tenure.data.violation",
+    OUTCOMES: "io.tenure.data.violation",
     DRIFT: "io.tenure.drift.detected",
     PERFORMANCE: "io.tenure.performance.realized",
     ESTIMATE: "io.tenure.performance.estimated",
