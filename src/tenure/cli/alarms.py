@@ -73,7 +73,7 @@ def _listed(*, ended: bool, project: ProjectOption, as_json: JsonOption) -> Repl
 
 def _state(alarm: Alarm) -> str:
     if alarm.status is AlarmStatus.SNOOZED and alarm.until_us is not None:
-        return f"snoozed until {iso(alarm.until_us)[:16].replace('T', ' ')}"
+        return f"snoozed until {iso(alarm.until_us)[:16].replace('T', ' ')} UTC"
     by = f" by {alarm.who}" if alarm.who and alarm.status is not AlarmStatus.OPEN else ""
     return f"{alarm.status.value}{by}"
 
