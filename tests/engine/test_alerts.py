@@ -368,6 +368,8 @@ def test_a_mail_server_that_nobody_runs_or_trusts_is_tried_again(opened: Open, t
         assert (way, "not trusted" in said) == (Way.LATER, True)
     workspace = opened(f'email_to = "ann@shop.example"\nsmtp = "smtps://localhost:{post.port}"')
     assert [(answer.way, answer.said) for _, answer in try_channels(workspace)] == [(Way.LATER, "Connection refused")]
+    workspace = opened(f'email_to = "ann@shop.example"\nsmtp = "smtp://{"a" * 70}.example"')
+    assert [answer.way for _, answer in try_channels(workspace)] == [Way.LATER]
 
 
 def test_a_test_message_goes_through_every_channel_at_once(opened: Open) -> None:

@@ -103,6 +103,8 @@ class Mailbox:
             return Answer(Way.LATER, f"its certificate is not trusted: {error.verify_message}")
         except OSError as error:
             return Answer(Way.LATER, error.strerror or type(error).__name__)
+        except ValueError:  # its text may hold the password
+            return Answer(Way.LATER, "the host, the user or the password hold signs that cannot be sent")
 
     def _hand_in(self, email: EmailMessage) -> Answer:
         server, context = self.server, ssl.create_default_context()
