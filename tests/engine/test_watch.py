@@ -13,7 +13,8 @@ from small_worlds import small_world
 from tenure.cli.app import app
 from tenure.core.health import Health
 from tenure.core.lifecycle import Action, Alias, OutcomeRecord, PredictionRecord, Verb
-from tenure.engine.watch import ACTION_EVENT, HEALTH_EVENT, examine, look, look_and_act
+from tenure.engine.events import HEALTH_EVENT
+from tenure.engine.watch import ACTION_EVENT, examine, look, look_and_act
 from tenure.engine.workspace import Workspace, open_workspace
 
 

@@ -15,6 +15,7 @@ from tenure.core.files import write_whole
 from tenure.core.health import AlarmRate, Health, HealthReport, WindowHealth
 from tenure.core.modelling import Score
 from tenure.core.project import Project
+from tenure.engine.alerts.delivery import deliver
 from tenure.engine.reasons import score_words
 from tenure.engine.watch import examine
 from tenure.engine.workspace import REPORTS_FOLDER, open_workspace
@@ -46,6 +47,7 @@ def monitor(
     """Judge recent traffic: data quality, drift, realised performance and value."""
     with told(quiet=quiet) as log, open_workspace(project, log=log) as workspace:
         health = examine(workspace)
+        deliver(workspace)
         page = out if out is not None else workspace.folder / REPORTS_FOLDER / "health.html"
         write_whole(page, health_page(health, workspace.project).encode())
         worth = worth_of(health, workspace.project)

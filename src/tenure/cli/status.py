@@ -11,9 +11,9 @@ from tenure.cli.options import HERE, JsonOption, ProjectOption
 from tenure.cli.output import Reply, answers, table
 from tenure.core.lifecycle import Alias
 from tenure.core.modelling import Leaderboard
+from tenure.engine.events import HEALTH_EVENT
 from tenure.engine.reasons import score_words
 from tenure.engine.recall import record_in, records_of
-from tenure.engine.watch import HEALTH_EVENT
 from tenure.engine.workspace import Workspace, open_workspace
 
 app = typer.Typer(add_completion=False)

@@ -11,6 +11,9 @@ from tenure.core.evidence import QualityReport
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import Action, Alias, Release, Verb
 from tenure.core.modelling import Leaderboard
+from tenure.engine.alerts.delivery import deliver
+from tenure.engine.alerts.look import observe_alarms
+from tenure.engine.events import HEALTH_EVENT
 from tenure.engine.loop import choose, same_cause
 from tenure.engine.policy import Policy, Situation
 from tenure.engine.recall import record_in, records_of
@@ -22,7 +25,6 @@ from tenure.release.stage import rollback
 from tenure.state.leases import Lease
 from tenure.state.shelf import Shelf
 
-HEALTH_EVENT: Final = "health"
 ACTION_EVENT: Final = "action"
 _WATCH_LEASE: Final = "watch"
 _REMEMBERED_ACTS: Final = 50
@@ -44,14 +46,22 @@ class Look:
 
 
 def examine(workspace: Workspace) -> HealthReport:
-    """Judge the traffic of the model in office; what is new about it goes to the ledger.
+    """Judge the traffic of the model in office; what is new about it goes to the ledger, and its alarms are followed.
+
+    What people are to be told lies in the outbox afterwards: `deliver` sends it.
 
     Raises:
         NoChampionError: no model was promoted yet.
     """
     health = _judged(workspace)
     last = workspace.ledger.events(kind=HEALTH_EVENT, newest_first=True, limit=1)
-    data = {"status": health.status.value, "headline": health.headline, "version": f"v{health.version}"}
+    data = {
+        "status": health.status.value,
+        "headline": health.headline,
+        "version": f"v{health.version}",
+        "windows": f"{len(health.windows)} to {health.windows[-1].start}" if health.windows else "",
+        "ripe": sum(window.ripe for window in health.windows),
+    }
     if not last or last[0].data != data:
         workspace.ledger.append(
             HEALTH_EVENT,
@@ -61,6 +71,7 @@ def examine(workspace: Workspace) -> HealthReport:
             output_type="HealthReport",
             data=data,
         )
+    observe_alarms(workspace, health)
     return health
 
 
@@ -114,6 +125,7 @@ def look_and_act(workspace: Workspace) -> Look:
     with Lease(workspace.database, _WATCH_LEASE, clock=workspace.context.clock):
         done = _carry_out(workspace, _chosen(workspace, examine(workspace)))
         _note_action(workspace, done)
+        deliver(workspace)
         return done
 
 

@@ -40,9 +40,12 @@ def _of_illness(findings: Sequence[Finding]) -> str:
     feed = next((finding for finding in blocking if finding.check in FEED_CHECKS), None)
     if feed is not None:
         return f"Whether the model does well cannot be told. {feed.says}"
+    shown = next((finding for finding in blocking if finding.check in (REALISED_SCORE, REALISED_VALUE)), None)
+    if shown is not None:
+        return f"The model is worse than promised. {shown.says}"
     if blocking[0].check in (DRIFT, ESTIMATED_SCORE):
         return f"The model is likely to be worse by now. {blocking[0].says}"
-    return f"The model is worse than promised. {blocking[0].says}"
+    return blocking[0].says
 
 
 def _of_change(findings: Sequence[Finding]) -> str:

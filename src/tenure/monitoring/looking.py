@@ -17,7 +17,9 @@ from tenure.core.modelling import Floats, Task
 from tenure.core.ports import Artifacts
 from tenure.core.records import plain
 from tenure.monitoring.betting import NEEDED
+from tenure.monitoring.estimation.rows import KnownRows
 from tenure.monitoring.inputs import came_in
+from tenure.monitoring.realised import usable
 from tenure.monitoring.sketches import WindowSketch
 from tenure.monitoring.watching import Looked, Rows, Watch
 from tenure.monitoring.windows import SAMPLE_ROWS, TrafficWindow, sampled
@@ -44,10 +46,7 @@ class LogReader:
 
     def rows(self, window: TrafficWindow, columns: Sequence[str]) -> Rows:
         """Return the rows of `window`, at most 50,000 drawn from it, with `columns` as they came."""
-        first, last = window.rows["event_at"][0], window.rows["event_at"][-1]
-        found = self.traffic.joined(since=first, until=last + timedelta(microseconds=1))
-        found = found.join(window.rows.select("id"), on="id", how="semi", maintain_order="left")
-        found = sampled(found, SAMPLE_ROWS, self.rng(3))
+        found = self._found(window)
         return Rows(
             window.start,
             window.end,
@@ -55,6 +54,19 @@ class LogReader:
             self.traffic.features(found, self.schema.columns),
             self._predicted(found),
         )
+
+    def known(self, window: TrafficWindow, columns: Sequence[str]) -> KnownRows:
+        """Return the rows of `window` that the version answered and whose outcome is known, with typed `columns`."""
+        own = self._found(window).filter(pl.col("version") == self.version)
+        rows = usable(own, task=self.task, classes=self.classes)
+        typed = self.traffic.features(rows, [self.schema[name] for name in columns])
+        return KnownRows(typed, self._predicted(rows), rows["outcome"].to_numpy())
+
+    def _found(self, window: TrafficWindow) -> pl.DataFrame:
+        first, last = window.rows["event_at"][0], window.rows["event_at"][-1]
+        found = self.traffic.joined(since=first, until=last + timedelta(microseconds=1))
+        found = found.join(window.rows.select("id"), on="id", how="semi", maintain_order="left")
+        return sampled(found, SAMPLE_ROWS, self.rng(3))
 
     def _predicted(self, found: pl.DataFrame) -> Floats:
         names = ["value"] if self.task is Task.REGRESSION else [f"p_{code}" for code in range(len(self.classes))]
@@ -82,7 +94,7 @@ def look_at(
     shelf: Shelf,
     artifacts: Artifacts,
     *,
-    estimated: Callable[[TrafficWindow, Rows], Estimate | None],
+    estimated: Callable[[TrafficWindow, Rows, Sequence[Looked]], Estimate | None],
 ) -> Seen | None:
     """Look at the full `windows` (oldest first) that nobody looked at yet, the latest 26 at most; None without any."""
     if not windows:
@@ -103,7 +115,7 @@ def look_at(
             rows = reader.rows(window, watch.columns)
             faults = watch.faults(rows)
             learning = natural + len(looked) < NEEDED
-            item = watch.look(rows, faults, learning=learning, estimate=estimated(window, rows))
+            item = watch.look(rows, faults, learning=learning, estimate=estimated(window, rows, looked))
             _keep(item, window, watch, shelf, artifacts)
         else:
             continue

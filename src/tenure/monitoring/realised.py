@@ -86,23 +86,31 @@ def moments_of(times: pl.Series) -> Floats:
 
 def answered(rows: pl.DataFrame, *, task: Task, classes: tuple[str, ...], value: ValueSection) -> Answered:
     """Return the rows of `Traffic.joined` with a usable outcome; outcomes that the target cannot have are left out."""
+    known = usable(rows, task=task, classes=classes)
     if task is Task.REGRESSION:
-        outcome = rows["outcome"].cast(pl.Float64, strict=False)
-        known = rows.with_columns(outcome.alias("outcome")).filter(
-            pl.col("outcome").is_finite() & pl.col("value").is_finite()
-        )
         return Answered(known["outcome"].to_numpy(), known["value"].cast(pl.Float64).to_numpy(), None, *_times(known))
     columns = [f"p_{code}" for code in range(len(classes))]
-    if not set(columns) <= set(rows.columns):
+    if known.is_empty():
         return Answered(np.zeros(0, dtype=np.int64), np.zeros((0, len(classes))))
-    code_of = _whole_number_forms(classes) | {name: code for code, name in enumerate(classes)}
-    coded = rows.with_columns(pl.col("outcome").replace_strict(code_of, default=None, return_dtype=pl.Int64))
-    known = coded.filter(pl.all_horizontal(pl.col("outcome", *columns).is_not_null()))
     acted = None
     if task is Task.BINARY:
         acted = _acted(known["prediction"], known[columns[-1]].to_numpy(), classes[-1], value.capacity)
     chances = known.select(columns).to_numpy().astype(np.float64)
     return Answered(known["outcome"].to_numpy(), chances, acted, *_times(known))
+
+
+def usable(rows: pl.DataFrame, *, task: Task, classes: tuple[str, ...]) -> pl.DataFrame:
+    """Return the rows of `Traffic.joined` with a usable outcome, which becomes a class code or a number."""
+    if task is Task.REGRESSION:
+        outcome = rows["outcome"].cast(pl.Float64, strict=False)
+        given = rows.with_columns(outcome.alias("outcome"))
+        return given.filter(pl.col("outcome").is_finite() & pl.col("value").is_finite())
+    columns = [f"p_{code}" for code in range(len(classes))]
+    if not set(columns) <= set(rows.columns):
+        return rows.clear()
+    code_of = _whole_number_forms(classes) | {name: code for code, name in enumerate(classes)}
+    coded = rows.with_columns(pl.col("outcome").replace_strict(code_of, default=None, return_dtype=pl.Int64))
+    return coded.filter(pl.all_horizontal(pl.col("outcome", *columns).is_not_null()))
 
 
 def _times(known: pl.DataFrame) -> tuple[Floats | None, Floats | None]:

@@ -13,19 +13,22 @@ import polars as pl
 from tenure.core.contract import Contract
 from tenure.core.data import Schema, Snapshot, WindowPair
 from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, judged, worst
-from tenure.core.health import Health, HealthReport, WindowHealth
+from tenure.core.health import Health, HealthReport, SliceFall, WindowHealth
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Floats, Leaderboard, Task
 from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Context, DriftTest
 from tenure.core.records import digest_of
-from tenure.monitoring.alarm import REALISED_SCORE, alarm_levels
+from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, alarm_levels
+from tenure.monitoring.attribution import falls_by_slice
 from tenure.monitoring.cohorts import Cohort, Wanted, cohorts_of
 from tenure.monitoring.courses import courses_of
 from tenure.monitoring.detector import DriftCourse
 from tenure.monitoring.drift.psi import PopulationStabilityIndex
-from tenure.monitoring.drift_findings import PSI
+from tenure.monitoring.drift_findings import PSI, estimate_finding
+from tenure.monitoring.estimation.estimator import drop
+from tenure.monitoring.foresight import Foresight
 from tenure.monitoring.freshness import judge_traffic_freshness
 from tenure.monitoring.headline import headline_of
 from tenure.monitoring.inputs import as_read, watched_features
@@ -114,12 +117,15 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
     about = promised(ctx, wanted, watched.leaderboard, cohorts)
     ctx.log.progress(0.3, "outcomes read")
     watch = _watch(subject, level=levels.faults)
-    seen = _look(subject, watch, cohorts, about)
+    foresight = Foresight(watch, subject.task, cohorts, _usual(about, wanted))
+    reader = _reader(subject)
+    seen = look_at(subject.full, watch, reader, shelf, ctx.artifacts, estimated=foresight.estimate)
     ctx.log.progress(0.7, "inputs looked at")
     course = None if seen is None else watch.course(seen.looked)
     judgement = None if seen is None or course is None else watch.judge(seen.looked, course, seen.rows, seen.faults)
     findings = (
         *_findings_of_inputs(subject, watch, seen, judgement),
+        *_estimated(seen, course, about, watch),
         *judge_outcomes(ctx, wanted, cohorts, about, watch.normal, level=levels.realised),
         *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=now),
     )
@@ -135,7 +141,9 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         tolerance=None if about.promise is None else about.promise.tolerance,
         alarms=None if course is None else course.rate,
         changes=() if judgement is None else judgement.changes,
+        falls=_falls(watch, reader, cohorts, findings),
         courses=() if seen is None else courses_of(watch.normal, seen.looked, watch.importance),
+        audit=None if seen is None else foresight.audit(seen.looked),
     )
 
 
@@ -175,19 +183,41 @@ def _normal(subject: _Subject, features: Schema, said: Said) -> Normal:
     return normal
 
 
-def _look(subject: _Subject, watch: Watch, cohorts: Sequence[Cohort], about: Promised) -> Seen | None:
-    watched = subject.watched
-    reader = LogReader(
-        subject.traffic,
-        watched.snapshot.schema,
-        subject.task,
-        watched.snapshot.classes,
-        watched.version.number,
-        subject.ctx.rng,
-    )
-    return look_at(
-        subject.full, watch, reader, subject.shelf, subject.ctx.artifacts, estimated=lambda window, rows: None
-    )
+def _reader(subject: _Subject) -> LogReader:
+    snapshot, number = subject.watched.snapshot, subject.watched.version.number
+    return LogReader(subject.traffic, snapshot.schema, subject.task, snapshot.classes, number, subject.ctx.rng)
+
+
+def _usual(about: Promised, wanted: Wanted) -> float:
+    """Return the metric of the out-of-fold predictions."""
+    return wanted.metric(about.reference.target, about.reference.predicted)
+
+
+def _falls(
+    watch: Watch, reader: LogReader, cohorts: Sequence[Cohort], findings: Sequence[Finding]
+) -> tuple[SliceFall, ...]:
+    """Return where a fall of the realised metric comes from, where it fell."""
+    fell = any(f.check == REALISED_SCORE and f.verdict in (Verdict.WARN, Verdict.FAIL) for f in findings)
+    ripe = [cohort for cohort in cohorts if cohort.ripe and len(cohort.own)][-POOLED_WINDOWS:]
+    if not fell or not ripe:
+        return ()
+    first, *others = (reader.known(cohort.window, watch.columns) for cohort in ripe)
+    for later in others:
+        first = first.followed_by(later)
+    return falls_by_slice(watch.normal.known, first, metric=watch.aim.metric, columns=watch.columns)
+
+
+def _estimated(seen: Seen | None, course: DriftCourse | None, about: Promised, watch: Watch) -> tuple[Finding, ...]:
+    """Judge the estimate of the latest window against the promise."""
+    if seen is None or course is None or about.promise is None:
+        return ()
+    told = seen.looked[-1].estimate
+    if told is None:
+        return ()
+    metric, promise = watch.aim.metric, about.promise
+    fall = drop(told, metric, promise.expected.value)
+    alarmed = course.alarmed[len(seen.looked) - 1]
+    return (estimate_finding(told, fall, tolerance=promise.tolerance, label=metric.label, alarmed=alarmed),)
 
 
 def _findings_of_inputs(
