@@ -11,7 +11,8 @@ from tenure.core.alarms import Severity, Sighting, Symptom
 from tenure.core.evidence import SEVERITY, Finding, Verdict
 from tenure.core.health import Change, HealthReport, Price, WindowHealth
 from tenure.core.project import MonitoringSection
-from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
+from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, REALISED_VALUE
+from tenure.monitoring.drift_findings import ESTIMATED_SCORE
 from tenure.monitoring.freshness import OUTCOME_FRESHNESS, OUTCOME_VALUES, TRAFFIC_FRESHNESS
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 
@@ -27,7 +28,7 @@ _KIND_OF: Final = {
     **dict.fromkeys((VOLUME, ENOUGH_ROWS, TRAFFIC_FRESHNESS), TRAFFIC),
     **dict.fromkeys((OUTCOME_FRESHNESS, OUTCOME_VALUES), OUTCOMES),
     **dict.fromkeys((REALISED_SCORE, REALISED_VALUE), PERFORMANCE),
-    "estimated-score": ESTIMATE,
+    ESTIMATED_SCORE: ESTIMATE,
 }
 _BY_THE_CLOCK: Final = (TRAFFIC, OUTCOMES, CHECK)
 """What is judged at every look and not by window: a day counts as its window."""
@@ -80,7 +81,7 @@ def sightings_of(
         found.append(
             Sighting(
                 kind,
-                lead=_KINDS[kind].lead,
+                lead=_lead(kind, by_symptom),
                 version=health.version if _KINDS[kind].is_of_version else None,
                 window=labels.get(kind, looked),
                 symptoms=_symptoms(health, kind, by_symptom, currency=currency),
@@ -94,11 +95,27 @@ def sightings_of(
 
 
 def _by_symptom(health: HealthReport, kind: str) -> dict[str, list[Finding]]:
+    """Return the findings of a kind by symptom; a model that does badly on broken rows is a symptom of the feed."""
+    mine: tuple[str, ...] = (kind,)
+    if kind in (FEED, PERFORMANCE) and _faults_lately(health):
+        mine = (FEED, PERFORMANCE) if kind == FEED else ()
     found: dict[str, list[Finding]] = {}
     for finding in health.findings:
-        if kind_of(finding) == kind:
-            found.setdefault(_KINDS[kind].symptom(finding), []).append(finding)
+        if kind_of(finding) in mine:
+            found.setdefault(_KINDS[kind_of(finding)].symptom(finding), []).append(finding)
     return found
+
+
+def _faults_lately(health: HealthReport) -> bool:
+    """Say whether a rule of the contract broke in the windows that realised performance was judged on."""
+    known = [window for window in health.windows if window.realised is not None and health.version in window.versions]
+    return any(window.faults for window in known[-POOLED_WINDOWS:])
+
+
+def _lead(kind: str, by_symptom: Mapping[str, Sequence[Finding]]) -> str:
+    """Return how the headline begins: of rows that were mended since, nothing is said."""
+    blocking = (finding for some in by_symptom.values() for finding in some if finding.verdict.blocks)
+    return _KINDS[kind].lead if any(kind_of(finding) == kind for finding in blocking) else ""
 
 
 def _symptoms(
