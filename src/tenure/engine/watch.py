@@ -123,9 +123,10 @@ def look_and_act(workspace: Workspace) -> Look:
         ProjectBusyError: another watcher or run holds the project.
     """
     with Lease(workspace.database, _WATCH_LEASE, clock=workspace.context.clock):
-        done = _carry_out(workspace, _chosen(workspace, examine(workspace)))
+        health = examine(workspace)
+        deliver(workspace)  # before any act: a walk takes minutes, and who is paged should not wait for it
+        done = _carry_out(workspace, _chosen(workspace, health))
         _note_action(workspace, done)
-        deliver(workspace)
         return done
 
 

@@ -103,7 +103,7 @@ def drift_finding(course: DriftCourse, at: int, priced: Priced, traces: Sequence
         reason = f"learning: {rate.known} of {rate.needed} windows are known."
         return Finding(DRIFT, Verdict.SKIPPED, Measurement(DRIFT, 0.0, skipped=reason))
     level, alarmed = course.levels[at], course.alarmed[at]
-    blame = [name for name, share in course.blame[at].items() if share >= 0.05][:_NAMED]
+    blame = [name for name, part in course.columns[at].items() if part >= 0.1][:_NAMED]
     dearest = max(priced.prices.values(), key=lambda price: price.skill.low, default=None)
     harmful = alarmed and dearest is not None and is_harmful(dearest)
     threshold = Threshold(warn=1.0, fail=1.0 if harmful else math.inf)

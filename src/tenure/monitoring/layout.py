@@ -90,6 +90,16 @@ def _column_layout(reference: pl.DataFrame, column: Column, bins: int) -> Column
     if known.size > _SAMPLE:
         known = known[np.random.default_rng(0).integers(known.size, size=_SAMPLE)]
     distinct = np.unique(known) + 0.0  # no -0.0
+    if distinct.size == 1:  # below, at and above the constant: so that a change of it is seen
+        lone = float(distinct[0])
+        return ColumnLayout(
+            column.name,
+            column.kind,
+            edges=(float(np.nextafter(lone, -np.inf)), lone),
+            centre=lone,
+            scale=_scale(known, lone),
+            format=column.format,
+        )
     few = distinct.size <= bins
     centre = float(np.quantile(known, 0.5, method="inverted_cdf")) + 0.0
     return ColumnLayout(

@@ -170,7 +170,7 @@ class Watch:
         traces = [item.trace for item in looked]
         seen = evidence(self.normal.merged, looked[at].sketch, self.normal.layout, learning=course.rate.learning)
         broken = looked[at].broken
-        blamed = {name for name, share in course.blame[at].items() if share >= _BLAMED and course.alarmed[at]}
+        blamed = {name for name, level in course.columns[at].items() if level >= _BLAMED and course.alarmed[at]}
         prices = self.prices(rows, {item.column for item in seen if item.coloured} | blamed | set(broken))
         findings = (
             *weighed_faults(faults, prices, traces),
