@@ -26,7 +26,7 @@ from tenure.monitoring.price_worlds import Cells, Marks, cells_of, company_of, m
 ALL_TOGETHER: Final = "all columns together"
 TOLERANCE: Final = 0.02
 """What counts as harm: this share of the skill over the baseline."""
-_LEAST_ERROR: Final = 0.0025
+_LEAST_ERROR: Final = 0.005
 """No price is surer than this share of the skill."""
 _ANSWERED_ROWS: Final = 10_000
 _LEAST_ROWS: Final = 1_000
