@@ -6,23 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tenure.core.health import Health, Span
+from tenure.core.health import FallParts, Health
 from tenure.core.records import Record
-
-
-@dataclass(frozen=True, slots=True)
-class FallParts:
-    """A fall of the realised metric in two: other rows came, and the same rows are answered worse.
-
-    All in units of the metric, positive is worse, 90 % intervals; `whole` is their sum. `composition` and `concept` are
-    None where the reference cannot speak for the rows that came; `refused` says why.
-    """
-
-    metric: str
-    whole: Span
-    composition: Span | None = None
-    concept: Span | None = None
-    refused: str | None = None
 
 
 class Sureness(StrEnum):

@@ -112,6 +112,21 @@ class SliceFall:
 
 
 @dataclass(frozen=True, slots=True)
+class FallParts:
+    """A fall of the realised metric in two: other rows came, and the same rows are answered worse.
+
+    All in units of the metric, positive is worse, 90 % intervals; `whole` is their sum. `composition` and `concept` are
+    None where the reference cannot speak for the rows that came; `refused` says why.
+    """
+
+    metric: str
+    whole: Span
+    composition: Span | None = None
+    concept: Span | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """How one column, or the prediction, ran over windows, for a chart; NaN-free, None where a window has nothing.
 
@@ -196,8 +211,8 @@ class HealthReport(Report):
 
     `expected` is the score that was promised at release, `tolerance` how far below it counts as harm (units of the
     metric). `status` and `headline` are for people. `alarms` is the owner's dial and what it was measured to mean.
-    `changes` holds what moved, dearest first; `falls` where a fall of the realised metric comes from; `courses` how
-    columns ran; `audit` how past estimates did.
+    `changes` holds what moved, dearest first; `falls` where a fall of the realised metric comes from, `parts` how it
+    splits; `courses` how columns ran; `audit` how past estimates did.
     """
 
     version: int | None = None
@@ -212,3 +227,4 @@ class HealthReport(Report):
     falls: tuple[SliceFall, ...] = ()
     courses: tuple[Course, ...] = ()
     audit: Audit | None = None
+    parts: FallParts | None = None

@@ -39,7 +39,8 @@ def diagnose(workspace: Workspace) -> Diagnosis:
     Raises:
         NoChampionError: no model was promoted yet.
     """
-    return diagnosis_of(Evidence(look(workspace).health, tuple(workspace.registry.moves())))
+    health = look(workspace).health
+    return diagnosis_of(Evidence(health, tuple(workspace.registry.moves()), health.parts))
 
 
 def diagnosis_of(evidence: Evidence) -> Diagnosis:

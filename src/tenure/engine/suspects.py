@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from tenure.core.diagnosis import FallParts, Sureness, Suspect
+from tenure.core.diagnosis import Sureness, Suspect
 from tenure.core.evidence import Finding, Verdict
-from tenure.core.health import Change, HealthReport, Price, Reading, Span, WindowHealth
+from tenure.core.health import Change, FallParts, HealthReport, Price, Reading, Span, WindowHealth
 from tenure.core.lifecycle import Alias, AliasMove
 from tenure.core.metrics import METRICS
 from tenure.core.modelling import Score

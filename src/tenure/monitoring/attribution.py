@@ -17,8 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from tenure.core.diagnosis import FallParts
-from tenure.core.health import SliceFall, Span
+from tenure.core.health import FallParts, SliceFall, Span
 from tenure.core.metrics import Metric, log_losses
 from tenure.core.modelling import Floats
 from tenure.monitoring.figures import figure

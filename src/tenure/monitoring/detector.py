@@ -83,13 +83,15 @@ def watch_drift(
     faulty: Sequence[Collection[str]] = (),
     accepted: Sequence[bool] = (),
     extra: Mapping[str, Series] | None = None,
+    measured: bool = True,
 ) -> DriftCourse:
     """Run the drift detector over live `windows`, oldest first, after the windows of the `reference`.
 
     `weights` are the columns' shares of the model's skill. `faulty` names for each window the columns whose feed was
     broken: they, the prediction and the series of that window are passed over and never learned from. `accepted` marks
     windows that a person declared normal: they are learned from whatever they hold, and the detector starts anew.
-    While fewer than eight windows are known the detector learns and raises nothing.
+    While fewer than eight windows are known the detector learns and raises nothing. Unless the false alarms are to be
+    `measured`, the reference is not replayed.
     """
     table = _everything(reference, windows, layout, extra or {})
     moments = [(window.start, window.end) for window in (*reference, *windows)]
@@ -108,7 +110,7 @@ def watch_drift(
         alarmed=tuple(alarmed(whole[None])[0].tolist()),
         columns=columns,
         blame=blame,
-        rate=_rate(known, stakes, allowed_per_year, windows_per_year, rng),
+        rate=_rate(known, stakes, allowed_per_year, windows_per_year, rng if measured else None),
     )
 
 
@@ -235,7 +237,7 @@ def _levels(known: _Known, stakes: Stakes) -> Floats:
 
 
 def _rate(
-    known: _Known, stakes: Stakes, allowed: float, windows_per_year: float, rng: np.random.Generator
+    known: _Known, stakes: Stakes, allowed: float, windows_per_year: float, rng: np.random.Generator | None
 ) -> AlarmRate:
     """Return the dial, and what it was measured to mean on the reference's windows, or on those learned since."""
     steps = known.values.shape[0]
@@ -244,7 +246,7 @@ def _rate(
     at = known.first if known.count(known.first) >= _REPLAYED else steps
     values = known.learned[:at] - known.seasons(at, at).effect
     held = np.isfinite(values).any(axis=1)
-    if held.sum() < _REPLAYED or stakes.weight.size == 0:
+    if rng is None or held.sum() < _REPLAYED or stakes.weight.size == 0:
         return rate
     own = Windows(values[held], known.variances[:at][held])
     span, replayed = measured_rate(own, stakes, windows_per_year=windows_per_year, rng=rng)

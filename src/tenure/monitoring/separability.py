@@ -23,8 +23,8 @@ from tenure.monitoring.detector import Series
 
 WINDOW: Final = "window"
 _ROWS: Final = 5_000
-_FOLDS: Final = 5
-_ROUNDS: Final = 100
+_FOLDS: Final = 3
+_ROUNDS: Final = 50
 _PARAMS: Final[dict[str, Any]] = {
     "objective": "binary",
     "num_leaves": 31,

@@ -13,7 +13,7 @@ import polars as pl
 from tenure.core.contract import Contract
 from tenure.core.data import Schema, Snapshot, WindowPair
 from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, judged, worst
-from tenure.core.health import Health, HealthReport, SliceFall, WindowHealth
+from tenure.core.health import Health, HealthReport, WindowHealth
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Floats, Leaderboard, Task
@@ -21,13 +21,14 @@ from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Context, DriftTest
 from tenure.core.records import digest_of
 from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, alarm_levels
-from tenure.monitoring.attribution import falls_by_slice
+from tenure.monitoring.attribution import fall_in_two, falls_by_slice
 from tenure.monitoring.cohorts import Cohort, Wanted, cohorts_of
 from tenure.monitoring.courses import courses_of
 from tenure.monitoring.detector import DriftCourse
 from tenure.monitoring.drift.psi import PopulationStabilityIndex
 from tenure.monitoring.drift_findings import PSI, estimate_finding
 from tenure.monitoring.estimation.estimator import drop
+from tenure.monitoring.estimation.rows import KnownRows
 from tenure.monitoring.foresight import Foresight
 from tenure.monitoring.freshness import judge_traffic_freshness
 from tenure.monitoring.headline import headline_of
@@ -130,6 +131,8 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=now),
     )
     status = _status(findings)
+    fallen = _fallen(reader, watch, cohorts, findings)
+    usual, metric, columns = watch.normal.known, watch.aim.metric, watch.columns
     return HealthReport(
         findings=findings,
         version=watched.version.number,
@@ -141,9 +144,10 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         tolerance=None if about.promise is None else about.promise.tolerance,
         alarms=None if course is None else course.rate,
         changes=() if judgement is None else judgement.changes,
-        falls=_falls(watch, reader, cohorts, findings),
+        falls=() if fallen is None else falls_by_slice(usual, fallen, metric=metric, columns=columns),
         courses=() if seen is None else courses_of(watch.normal, seen.looked, watch.importance),
         audit=None if seen is None else foresight.audit(seen.looked),
+        parts=None if fallen is None else fall_in_two(usual, fallen, metric=metric, columns=columns, rng=ctx.rng(26)),
     )
 
 
@@ -193,18 +197,18 @@ def _usual(about: Promised, wanted: Wanted) -> float:
     return wanted.metric(about.reference.target, about.reference.predicted)
 
 
-def _falls(
-    watch: Watch, reader: LogReader, cohorts: Sequence[Cohort], findings: Sequence[Finding]
-) -> tuple[SliceFall, ...]:
-    """Return where a fall of the realised metric comes from, where it fell."""
+def _fallen(
+    reader: LogReader, watch: Watch, cohorts: Sequence[Cohort], findings: Sequence[Finding]
+) -> KnownRows | None:
+    """Return the rows of the latest ripe windows, where the realised metric fell."""
     fell = any(f.check == REALISED_SCORE and f.verdict in (Verdict.WARN, Verdict.FAIL) for f in findings)
     ripe = [cohort for cohort in cohorts if cohort.ripe and len(cohort.own)][-POOLED_WINDOWS:]
     if not fell or not ripe:
-        return ()
+        return None
     first, *others = (reader.known(cohort.window, watch.columns) for cohort in ripe)
     for later in others:
         first = first.followed_by(later)
-    return falls_by_slice(watch.normal.known, first, metric=watch.aim.metric, columns=watch.columns)
+    return first
 
 
 def _estimated(seen: Seen | None, course: DriftCourse | None, about: Promised, watch: Watch) -> tuple[Finding, ...]:

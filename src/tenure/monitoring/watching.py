@@ -143,8 +143,11 @@ class Watch:
             estimate=estimate,
         )
 
-    def course(self, looked: Sequence[Looked]) -> DriftCourse:
-        """Return the way of the drift detector over all windows that were looked at, oldest first."""
+    def course(self, looked: Sequence[Looked], *, measured: bool = True) -> DriftCourse:
+        """Return the way of the drift detector over all windows that were looked at, oldest first.
+
+        Unless its false alarms are to be `measured`, the reference is not replayed.
+        """
         normal = self.normal.sketches if self.normal.natural else ()
         aucs = series_of(
             self.normal.usual if self.normal.natural else (),
@@ -162,6 +165,7 @@ class Watch:
             faulty=[item.broken for item in looked],
             extra={TOGETHER_SERIES: aucs},
             rng=self.rng(23),
+            measured=measured,
         )
 
     def judge(self, looked: Sequence[Looked], course: DriftCourse, rows: Rows, faults: Sequence[Finding]) -> Judged:
