@@ -29,7 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "outcomes": ("Use", "Record what came true for earlier predictions."),
     "log": ("Keep", "Show, export and prune the log of predictions and outcomes."),
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),
-    "diagnose": ("Keep", "Say why the model is not working: what changed, since when, how sure, what to do."),
+    "diagnose": ("Keep", "Say why the model is not working: what changed, where, since when, how sure, what to do."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
     "alarms": ("Keep", "Show what needs a person; acknowledge, snooze or resolve it; try the ways to people."),
     "rollback": ("Keep", "Put an earlier version back in office."),
