@@ -62,7 +62,7 @@ def audited(estimate: Estimate, past: Sequence[PastEstimate], *, skill: float, s
         return replace(estimate, audited=len(ledger))
     waiting = _waiting(past)
     came, foretold = _changes(ledger, still, waiting)
-    level, usual = _levels(ledger, still, len(ledger))
+    level, usual = _levels(ledger, still)[-1]
     change = estimate.raw - usual
     value = level + _slope(ledger, came, foretold, skill) * change
     late = max(waiting - len(ledger), 0)
@@ -152,20 +152,24 @@ def _waiting(past: Sequence[PastEstimate]) -> int:
     return len(past) - 1 - known[-1] if known else len(past)
 
 
-def _levels(ledger: _Ledger, still: float, windows: int) -> tuple[float, float]:
-    """Return the level after so many audited windows: of what came true, and of what the estimator said.
+def _levels(ledger: _Ledger, still: float) -> list[tuple[float, float]]:
+    """Return the levels after 0, 1, ... audited windows: of what came true, and of what the estimator said.
 
     Before there are any, both are the promise, which then counts as much as one window.
     """
-    weight = np.append(_FORGET_LEVEL**windows, _fading(windows, _FORGET_LEVEL))
-    real, raw = np.append(still, ledger.real[:windows]), np.append(still, ledger.raw[:windows])
-    return float(np.average(real, weights=weight)), float(np.average(raw, weights=weight))
+    levels, count = [(still, still)], 1.0
+    for real, raw in zip(ledger.real, ledger.raw, strict=True):
+        count = 1.0 + _FORGET_LEVEL * count
+        level, usual = levels[-1]
+        levels.append((level + (float(real) - level) / count, usual + (float(raw) - usual) / count))
+    return levels
 
 
 def _changes(ledger: _Ledger, still: float, waiting: int) -> tuple[Floats, Floats]:
     """Return how far each audited window lay from the levels known when it came: what came true, and what was said."""
-    before = np.array([_levels(ledger, still, max(at - waiting, 0)) for at in range(len(ledger))]).reshape(-1, 2)
-    return ledger.real - before[:, 0], ledger.raw - before[:, 1]
+    levels = np.array(_levels(ledger, still)).reshape(-1, 2)
+    known = np.maximum(np.arange(len(ledger)) - waiting, 0)
+    return ledger.real - levels[known, 0], ledger.raw - levels[known, 1]
 
 
 def _slope(ledger: _Ledger, came: Floats, foretold: Floats, skill: float) -> float:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tenure.core.metrics import Targets
 from tenure.core.modelling import Floats, Task
 from tenure.model.fitted import tempered
+from tenure.monitoring.estimation.label_shift import with_prior
 
 _ROUNDS: Final = 120
 _BLOCKS: Final = 5
@@ -58,18 +59,19 @@ class Chances:
     """The chance of the positive class: what was stated, corrected by a booster of features where there is one."""
 
     booster: lgb.Booster | None
+    shares: tuple[float, float] | None = None
+    """The share of the positive class where this was learned, and here; None where nothing says that it changed."""
 
     @property
     def method(self) -> str:
         """Return what the record calls it."""
-        return "cbpe"
+        return "cbpe" if self.shares is None else "label-shift"
 
     def of(self, cells: Floats, predicted: Floats) -> Floats:
         """Return the corrected probability of the positive class, shape (n,)."""
         stated = predicted[:, 1]
-        if self.booster is None:
-            return stated
-        return _chance(_logit(stated) + _raw(self.booster, cells, stated))
+        chance = stated if self.booster is None else _chance(_logit(stated) + _raw(self.booster, cells, stated))
+        return chance if self.shares is None else with_prior(chance, *self.shares)
 
     def draw(self, cells: Floats, predicted: Floats, rng: np.random.Generator, times: int) -> list[Targets]:
         """Return drawn class codes (int64)."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import lightgbm as lgb
 import numpy as np
 
 from tenure.core.metrics import auc
-from tenure.core.modelling import Floats
+from tenure.core.modelling import Floats, Indices
 
 _ROWS: Final = 4_000
 _FOLDS: Final = 3
@@ -61,20 +61,35 @@ class Ground:
     rows: int
 
     @classmethod
-    def of(cls, names: Sequence[str], cells: Floats, said: Floats, importance: Mapping[str, float] | None) -> Self:
-        """Keep the columns that the model uses: by `importance`, else by a booster of what it said.
+    def of(
+        cls,
+        names: Sequence[str],
+        cells: Floats,
+        said: Floats,
+        importance: Mapping[str, float] | None = None,
+        *,
+        rows: int,
+    ) -> Self:
+        """Keep the columns that the model uses, by `importance`, else by a booster of what it said; `rows` is known.
 
         Columns that merely run on with time would tell any two stretches of time apart, whatever the model does.
         """
         weights = _used(cells, said) if importance is None else np.array([importance.get(n, 0.0) for n in names])
         columns = _weightiest(np.maximum(weights, 0.0))
-        at = _spread(len(said), _ROWS)
+        at = spread(len(said), _ROWS)
         kept = np.column_stack([cells[at][:, columns], said[at]])
-        return cls(tuple(columns), (*(names[c] for c in columns), "the prediction"), kept, len(said))
+        return cls(tuple(columns), (*(names[c] for c in columns), "the prediction"), kept, rows)
+
+    def widened(self, cells: Floats, said: Floats) -> Self:
+        """Return the ground with later rows (n, all columns) added: half of it, or all where they are fewer."""
+        at = spread(len(said), _ROWS // 2)
+        later = np.column_stack([cells[at][:, list(self.columns)], said[at]])
+        first = self.cells[spread(len(self.cells), _ROWS - len(at))]
+        return replace(self, cells=np.vstack([first, later]), rows=self.rows + len(said))
 
     def support(self, cells: Floats, said: Floats) -> Support:
         """Return how well the known rows speak for rows with these features (n, all columns) and predictions (n,)."""
-        at = _spread(len(said), _ROWS)
+        at = spread(len(said), _ROWS)
         window = np.column_stack([cells[at][:, list(self.columns)], said[at]])
         rows = np.vstack([self.cells, window])
         of_window = np.arange(len(rows)) >= len(self.cells)
@@ -105,7 +120,7 @@ def _used(cells: Floats, said: Floats) -> Floats:
     """Return how much each column tells of what the model said: gains of a booster."""
     if cells.shape[1] == 0 or len(said) == 0:
         return np.zeros(cells.shape[1])
-    at = _spread(len(said), _ROWS)
+    at = spread(len(said), _ROWS)
     params = _PARAMS | {"objective": "regression"}
     booster = lgb.train(params, lgb.Dataset(cells[at], said[at], params=params), num_boost_round=_ROUNDS)
     gains: Floats = booster.feature_importance("gain").astype(np.float64)
@@ -119,6 +134,6 @@ def _weightiest(weights: Floats) -> list[int]:
     return [int(column) for column in order[:needed] if weights[column] > 0]
 
 
-def _spread(rows: int, most: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def spread(rows: int, most: int) -> Indices:
     """Return positions of at most `most` rows, evenly spread."""
     return np.arange(rows) if rows <= most else np.linspace(0, rows - 1, most).astype(np.int64)
