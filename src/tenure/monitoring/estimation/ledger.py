@@ -60,6 +60,9 @@ def audited(estimate: Estimate, past: Sequence[PastEstimate], *, skill: float, s
     ledger = _Ledger.of(past)
     if estimate.raw is None or (estimate.refused is not None and len(ledger) < ENOUGH):
         return replace(estimate, audited=len(ledger))
+    chance = _chance_squared(estimate, ledger)
+    # A model that was hardly ahead of the baseline errs by more than a share of that.
+    skill = max(skill, 2.0 * float(np.sqrt(chance)))
     waiting = _waiting(past)
     came, foretold = _changes(ledger, still, waiting)
     level, usual = _levels(ledger, still)[-1]
@@ -69,7 +72,7 @@ def audited(estimate: Estimate, past: Sequence[PastEstimate], *, skill: float, s
     # Where nothing was told, the error is what following the estimator would have been.
     error = np.where(np.isfinite(ledger.told), ledger.real - ledger.told, came - foretold)
     model = _error_squared(ledger, error, skill) * (1.0 + _GROWTH * late) + _DOUBT * change**2
-    half = Z90 * float(np.sqrt(model + _chance_squared(estimate, ledger))) * _factor(ledger)
+    half = Z90 * float(np.sqrt(model + chance)) * _factor(ledger)
     is_told = estimate.value is not None or estimate.refused is not None
     return replace(
         estimate,
