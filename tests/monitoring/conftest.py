@@ -163,8 +163,12 @@ class PlantedWorld:
         outcomes: bool = True,
         known_share: float = 1.0,
         delay: timedelta = timedelta(0),
+        late: timedelta = timedelta(0),
     ) -> None:
-        """Log one week of traffic: `change` alters inputs before the model sees them, `concept` scales the truth."""
+        """Log one week of traffic: `change` alters inputs before the model sees them, `concept` scales the truth.
+
+        With `late` the week is brought in that much later than it was about.
+        """
         rng = np.random.default_rng((5, number, rows))
         columns = features(rng, rows)
         truth = 0.5 + concept * (chance_of(columns) - 0.5)  # concept 1: as learned; 0: a coin; -1: turned round
@@ -183,7 +187,7 @@ class PlantedWorld:
                 PredictionRecord(
                     id=ids[i],
                     version=version,
-                    at=at[i].isoformat(),
+                    at=(at[i] + late).isoformat(),
                     event_at=at[i].isoformat(),
                     features=row,
                     prediction="yes" if said[i] >= 0.5 else "no",
@@ -202,7 +206,7 @@ class PlantedWorld:
                     if known[i]
                 ]
             )
-        self.clock.now = max(self.clock.now, began + WEEK)
+        self.clock.now = max(self.clock.now, began + WEEK + late)
 
     def health(self, version: int = 1) -> HealthReport:
         model = ModelVersion(version, "m" * 64, "run", self.leaderboard.digest, START.isoformat())

@@ -137,6 +137,15 @@ def test_late_outcomes_wait_for_the_outcome_delay(planted: Callable) -> None:
     assert world.health().of("realised-score")[0].verdict is Verdict.PASS
 
 
+def test_old_weeks_that_are_brought_in_late_are_no_feed_that_stopped(planted: Callable) -> None:
+    world = planted()
+    for number in range(3):
+        world.week(number, late=timedelta(days=300))
+    world.week(3, late=timedelta(days=300), outcomes=False)
+    report = world.health()
+    assert report.status in (Health.HEALTHY, Health.CHANGED), report.headline
+
+
 def test_too_few_rows_are_reported_and_not_judged(planted: Callable) -> None:
     world = planted()
     assert world.health().status is Health.LEARNING

@@ -112,9 +112,10 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
     subject = _Subject(ctx, traffic, shelf, watched, joined, windows, now)
     levels = alarm_levels(monitoring.false_alarms_per_year, windows_per_year(windows, monitoring))
     ctx.log.progress(0.05, f"{len(windows)} windows of traffic")
-    curve = delay_curve(joined["event_at"], joined["known_at"], now)
+    present = _present(joined, now)
+    curve = delay_curve(joined["event_at"], joined["known_at"], present)
     wanted = subject.wanted
-    cohorts = cohorts_of(windows, wanted, curve=curve, now=now)
+    cohorts = cohorts_of(windows, wanted, curve=curve, now=present)
     about = promised(ctx, wanted, watched.leaderboard, cohorts)
     ctx.log.progress(0.3, "outcomes read")
     watch = _watch(subject, level=levels.faults)
@@ -128,7 +129,7 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         *_findings_of_inputs(subject, watch, seen, judgement),
         *_estimated(seen, course, about, watch),
         *judge_outcomes(ctx, wanted, cohorts, about, watch.normal, level=levels.realised),
-        *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=now),
+        *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=present),
     )
     status = _status(findings)
     fallen = _fallen(reader, watch, cohorts, findings)
@@ -149,6 +150,12 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         audit=None if seen is None else foresight.audit(seen.looked),
         parts=None if fallen is None else fall_in_two(usual, fallen, metric=metric, columns=columns, rng=ctx.rng(26)),
     )
+
+
+def _present(joined: pl.DataFrame, now: datetime) -> datetime:
+    """Return how far the log goes: where old months are brought in late, the clock of the machine tells no ages."""
+    lasts: list[datetime] = [joined[name].max() for name in ("event_at", "known_at")]  # type: ignore[misc]  # polars types a sum-up as any cell
+    return min([now, max((last for last in lasts if last is not None), default=now)])
 
 
 def _watch(subject: _Subject, *, level: float) -> Watch:
