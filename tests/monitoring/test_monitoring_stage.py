@@ -140,7 +140,7 @@ def test_late_outcomes_wait_for_the_outcome_delay(planted: Callable) -> None:
 def test_old_weeks_that_are_brought_in_late_are_no_feed_that_stopped(planted: Callable) -> None:
     world = planted()
     for number in range(3):
-        world.week(number, late=timedelta(days=300))
+        world.week(number, delay=timedelta(days=7), late=timedelta(days=300))
     world.week(3, late=timedelta(days=300), outcomes=False)
     report = world.health()
     assert report.status in (Health.HEALTHY, Health.CHANGED), report.headline

@@ -115,7 +115,8 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
     present = _present(joined, now)
     curve = delay_curve(joined["event_at"], joined["known_at"], present)
     wanted = subject.wanted
-    cohorts = cohorts_of(windows, wanted, curve=curve, now=present)
+    # The owner's word on how long outcomes take is about the clock, what was learned about the log.
+    cohorts = cohorts_of(windows, wanted, curve=curve, now=now if wanted.outcome_delay > 0 else present)
     about = promised(ctx, wanted, watched.leaderboard, cohorts)
     ctx.log.progress(0.3, "outcomes read")
     watch = _watch(subject, level=levels.faults)
