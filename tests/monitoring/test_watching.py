@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -229,3 +230,27 @@ def test_a_million_levels_are_one_finding() -> None:
     looked = watch.look(window, faults, learning=False)
     assert "plan" in looked.broken
     assert len(looked.sketch.to_bytes()) < 50_000
+
+
+def test_a_column_that_rests_in_windows_of_training_may_rest_later() -> None:
+    watch = watch_of(windows=10, rows=200)
+    frame = watch.normal.known.features.with_columns(idle=pl.Series(watch.normal.window_of).cast(pl.Float64))
+    parts = [
+        Part(START + (i - 10) * DAY, START + (i - 9) * DAY, np.flatnonzero(watch.normal.window_of == i))
+        for i in range(10)
+    ]
+    known = watch.normal.known
+    normal = normal_of(
+        frame,
+        known.predicted,
+        known.target,
+        schema=SCHEMA,
+        windows=parts,
+        natural=True,
+        said=watch.said,
+        rng=np.random.default_rng(1),
+    )
+    resting = world(np.random.default_rng(8), 400).with_columns(idle=pl.lit(3.0))
+    for kept, fault in ((normal, False), (watch.normal, True)):
+        found = replace(watch, normal=kept).faults(day(0, resting))
+        assert fault is any(f.check == "constant-column" and f.subject == "idle" and f.verdict.blocks for f in found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +36,11 @@ class Metric:
     function: Callable[[Targets, Floats, Floats | None], float]
     row_loss: Callable[[Targets, Floats], Floats] | None = None
     from_mean_loss: Callable[[float], float] | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the least and the largest value that it can take."""
+        return (-inf if self.name == "r2" else 0.0), (1.0 if self.greater_is_better else inf)
 
     def __call__(self, target: Targets, predicted: Floats, *, weight: Floats | None = None) -> float:
         """Return the metric of predictions against targets; `weight` (n,) is how much each row counts."""

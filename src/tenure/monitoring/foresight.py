@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -42,7 +42,10 @@ class Foresight:
             self._estimator = self._learned()
         features = rows.typed.filter(pl.Series(own)).select(self.watch.columns)
         told = self._estimator.estimate(features, rows.predicted[own])
-        return audited(told, self.past(looked, until=window), skill=self.watch.aim.skill, still=self.usual)
+        aim = self.watch.aim
+        return _within(
+            audited(told, self.past(looked, until=window), skill=aim.skill, still=self.usual), *aim.metric.bounds
+        )
 
     def _learned(self) -> Estimator:
         known = self.watch.normal.known
@@ -72,3 +75,12 @@ class Foresight:
     def audit(self, looked: Sequence[Looked]) -> Audit:
         """Return how the estimates made so far did against what came true."""
         return audit_of(self.past(looked), still=self.usual)
+
+
+def _within(estimate: Estimate, least: float, most: float) -> Estimate:
+    """Return the estimate without what its metric cannot be."""
+
+    def inside(number: float | None) -> float | None:
+        return None if number is None else min(max(number, least), most)
+
+    return replace(estimate, value=inside(estimate.value), low=inside(estimate.low), high=inside(estimate.high))

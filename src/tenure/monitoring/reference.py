@@ -74,6 +74,14 @@ class Normal:
     usual: tuple[float | None, ...] = ()
 
     @property
+    def resting(self) -> frozenset[str]:
+        """Return the columns that had one value throughout some window."""
+        if not self.natural:
+            return frozenset()
+        every = ((name, part) for window in self.sketches for name, part in window.columns.items())
+        return frozenset(name for name, part in every if part.known and part.low is not None and part.low == part.high)
+
+    @property
     def by_window(self) -> pl.DataFrame:
         """Return the known rows as the model reads them, with the number of their window as column `window`."""
         return self.read.with_columns(pl.Series(WINDOW, self.window_of))

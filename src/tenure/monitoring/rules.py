@@ -5,7 +5,7 @@ Shares are held against exact binomial limits; a fault must be beyond chance and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,8 @@ class ColumnWindow:
     """One column of a window beside its rule: values as they came, as numbers, and the reference's.
 
     `numbers` and `reference` are float64 with NaN where empty or unreadable, and None for other kinds.
-    `level` is the chance of a false alarm that one rule may take.
+    `level` is the chance of a false alarm that one rule may take. `may_rest` says that one value throughout a window is
+    nothing new.
     """
 
     rule: ColumnRule
@@ -44,19 +45,27 @@ class ColumnWindow:
     numbers: Floats | None
     reference: Floats | None
     level: float
+    may_rest: bool = False
 
 
 def broken_rules(
-    window: pl.DataFrame, contract: Contract, reference: pl.DataFrame, columns: tuple[str, ...], *, level: float
+    window: pl.DataFrame,
+    contract: Contract,
+    reference: pl.DataFrame,
+    columns: tuple[str, ...],
+    *,
+    level: float,
+    resting: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Hold every rule of `columns` against `window` (decoded features); each rule and column gives one finding.
 
-    `reference` is the training table, `level` the chance of a false fault in the whole window.
+    `reference` is the training table, `level` the chance of a false fault in the whole window. `resting` names columns
+    that had one value throughout some window of the training rows, as the month has in most weeks.
     """
     each = min(FAULT_LEVEL, level / max(len(columns) * len(RULES), 1))
     findings: list[Finding] = []
     for name in columns:
-        subject = _column_window(window, contract, reference, name, level=each)
+        subject = _column_window(window, contract, reference, name, level=each, may_rest=name in resting)
         for check, rule in RULES.items():
             measurement, threshold = rule(subject)
             findings.append(threshold.judge(measurement, check=check))
@@ -64,7 +73,7 @@ def broken_rules(
 
 
 def _column_window(
-    window: pl.DataFrame, contract: Contract, reference: pl.DataFrame, name: str, *, level: float
+    window: pl.DataFrame, contract: Contract, reference: pl.DataFrame, name: str, *, level: float, may_rest: bool
 ) -> ColumnWindow:
     rule = contract[name]
     came = window[name] if name in window.columns else None
@@ -77,6 +86,7 @@ def _column_window(
         numbers_of(came) if came is not None and is_number else None,
         numbers_of(reference[name]) if name in reference.columns and is_number else None,
         level,
+        may_rest,
     )
 
 
@@ -181,6 +191,8 @@ def _constant_column(subject: ColumnWindow) -> tuple[Measurement, Threshold]:
     rule, check = subject.rule, "constant-column"
     if subject.numbers is None or subject.reference is None:
         return _not_applicable(check, subject, "only numbers are held against this rule.")
+    if subject.may_rest:
+        return _not_applicable(check, subject, "it had one value throughout some windows of the training rows, too.")
     came = subject.numbers[np.isfinite(subject.numbers)]
     known = subject.reference[np.isfinite(subject.reference)]
     if came.size < _LEAST_VALUES or known.size < _LEAST_VALUES:

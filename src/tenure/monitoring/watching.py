@@ -120,7 +120,14 @@ class Watch:
 
     def faults(self, rows: Rows) -> tuple[Finding, ...]:
         """Hold the rules of the contract against one window."""
-        return broken_rules(rows.came, self.contract, self.normal.read, self.columns, level=self.fault_level)
+        return broken_rules(
+            rows.came,
+            self.contract,
+            self.normal.read,
+            self.columns,
+            level=self.fault_level,
+            resting=self.normal.resting,
+        )
 
     def look(
         self, rows: Rows, faults: Sequence[Finding], *, learning: bool, estimate: Estimate | None = None
