@@ -191,6 +191,11 @@ def ugly_window(draw: st.DrawFn) -> tuple[int, dict[str, str]]:
     return rows, {name: draw(kinds) for name in ("strong", "idle", "flag", "plan")} | {"new": draw(kinds)}
 
 
+def can_be(kind: pl.DataType, wanted: pl.DataType) -> bool:
+    """Say whether polars casts one to the other at all; the log gives nulls for the rest."""
+    return not kind.is_nested() and (wanted != pl.Boolean or kind.is_numeric() or kind == pl.Boolean)
+
+
 @settings(deadline=None, max_examples=25)
 @given(ugly_window())
 def test_any_ugly_window_gives_findings_and_no_crash(watch: Watch, wanted: tuple[int, dict[str, str]]) -> None:
@@ -205,7 +210,7 @@ def test_any_ugly_window_gives_findings_and_no_crash(watch: Watch, wanted: tuple
     came = pl.DataFrame(columns, height=rows) if columns else pl.DataFrame(height=rows)
     typed = usual.with_columns(
         came[name].cast(usual.schema[name], strict=False)
-        if name in came.columns and not came[name].dtype.is_nested()
+        if name in came.columns and can_be(came[name].dtype, usual.schema[name])
         else pl.lit(None, dtype=usual.schema[name]).alias(name)
         for name in usual.columns
     )
@@ -254,3 +259,15 @@ def test_a_column_that_rests_in_windows_of_training_may_rest_later() -> None:
     for kept, fault in ((normal, False), (watch.normal, True)):
         found = replace(watch, normal=kept).faults(day(0, resting))
         assert fault is any(f.check == "constant-column" and f.subject == "idle" and f.verdict.blocks for f in found)
+
+
+def test_answers_of_another_version_are_no_drift_of_the_prediction(watch: Watch) -> None:
+    rows = day(0, world(np.random.default_rng(4), 400))
+    for share in (0.0, 0.5):
+        mine = np.arange(400) < 400 * share
+        mixed = replace(rows, predicted=np.where(mine[:, None], rows.predicted, np.nan))
+        looked = [watch.look(mixed, (), learning=False)]
+        judged = watch.judge(looked, watch.course(looked), mixed, ())
+        assert looked[0].moved == ()
+        assert looked[0].answered.columns["the prediction"].rows == 400 * share
+        assert not any(finding.verdict in (Verdict.WARN, Verdict.FAIL) for finding in judged.findings)

@@ -39,7 +39,7 @@ def courses_of(normal: Normal, looked: Sequence[Looked], importance: Mapping[str
 
 def _course(column: ColumnLayout, normal: Normal, recent: Sequence[Looked]) -> Course:
     usual = normal.merged.columns[column.name]
-    sketches = [item.sketch.columns[column.name] for item in recent]
+    sketches = [item.answered.columns[column.name] for item in recent]
     starts = tuple(item.start.isoformat() for item in recent)
     missing = tuple(_short(sketch.missing_share) if sketch.rows else None for sketch in sketches)
     if column.is_text or column.kind is Kind.BOOLEAN:

@@ -14,6 +14,7 @@ from tenure.monitoring.alarm import noted
 from tenure.monitoring.detector import DriftCourse
 from tenure.monitoring.evidence import Evidence, percent
 from tenure.monitoring.figures import figure
+from tenure.monitoring.inputs import DECISION, PREDICTION
 from tenure.monitoring.prices import ALL_TOGETHER, TOLERANCE, Priced, is_harmful, is_harmless
 
 DRIFT: Final = "drift"
@@ -189,6 +190,8 @@ def changes_of(
 
 def _cost(subject: str, priced: Priced) -> dict[str, Any]:
     price = priced.prices.get(subject)
+    if subject in (PREDICTION, DECISION):
+        return {"unpriced": "it follows from what comes in."}
     return {
         "price": price,
         "unpriced": None if price is not None else priced.unpriced.get(subject),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -21,7 +21,7 @@ from tenure.core.value import Flags
 from tenure.monitoring.detector import DriftCourse, watch_drift
 from tenure.monitoring.drift_findings import Trace, changes_of, drift_finding, evidence_findings, weighed_faults
 from tenure.monitoring.evidence import evidence
-from tenure.monitoring.inputs import as_read
+from tenure.monitoring.inputs import DECISION, PREDICTION, as_read
 from tenure.monitoring.prices import Priced, priced
 from tenure.monitoring.reference import Normal, Said
 from tenure.monitoring.rules import broken_rules
@@ -69,6 +69,16 @@ class Looked:
     moved: tuple[str, ...] = ()
     auc: float | None = None
     estimate: Estimate | None = None
+
+    @property
+    def answered(self) -> WindowSketch:
+        """Return the sketch with only what the watched version said: rows of other versions say nothing of it."""
+        said = {
+            name: replace(part, rows=part.rows - part.missing, missing=0)
+            for name, part in self.sketch.columns.items()
+            if name in (PREDICTION, DECISION)
+        }
+        return replace(self.sketch, columns=self.sketch.columns | said)
 
     @property
     def trace(self) -> Trace:
@@ -136,13 +146,13 @@ class Watch:
         read = as_read(rows.came, self.features)
         said = read.with_columns(self.said.columns(rows.predicted))
         seen = sketch(said, self.normal.layout, start=rows.start, end=rows.end)
+        first = Looked(rows.start, seen)
         blocking = [finding for finding in faults if finding.verdict.blocks]
         broken = {finding.subject for finding in blocking if finding.subject is not None}
-        found = evidence(self.normal.merged, seen, self.normal.layout, learning=learning)
+        found = evidence(self.normal.merged, first.answered, self.normal.layout, learning=learning)
         whole = read.drop([name for name in broken if name in read.columns])
-        return Looked(
-            rows.start,
-            seen,
+        return replace(
+            first,
             faults=tuple(f"{finding.check}: {finding.subject}" for finding in blocking),
             broken=tuple(sorted(broken)),
             moved=tuple(sorted(item.column for item in found if item.coloured and item.column not in broken)),
@@ -164,7 +174,7 @@ class Watch:
         )
         return watch_drift(
             normal,
-            [item.sketch for item in looked],
+            [item.answered for item in looked],
             layout=self.normal.layout,
             weights=self.importance,
             allowed_per_year=self.allowed_per_year,
@@ -179,7 +189,7 @@ class Watch:
         """Judge the last of the windows: `rows` and `faults` are its own, `course` goes at least as far."""
         at = len(looked) - 1
         traces = [item.trace for item in looked]
-        seen = evidence(self.normal.merged, looked[at].sketch, self.normal.layout, learning=course.rate.learning)
+        seen = evidence(self.normal.merged, looked[at].answered, self.normal.layout, learning=course.rate.learning)
         broken = looked[at].broken
         blamed = {name for name, level in course.columns[at].items() if level >= _BLAMED and course.alarmed[at]}
         prices = self.prices(rows, {item.column for item in seen if item.coloured} | blamed | set(broken))
