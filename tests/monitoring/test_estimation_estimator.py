@@ -179,6 +179,9 @@ def test_few_known_rows_or_none_in_the_window_are_refused(auc: Estimator, refere
     assert "only 50 rows" in str(few.estimate(reference.features, reference.predicted).refused)
     nothing = reference.at(np.arange(0))
     assert auc.estimate(nothing.features, nothing.predicted).refused == "the window holds no rows"
+    assert auc.support(nothing.features, nothing.predicted).covered == 0.0
+    one = auc.estimate(reference.features[:1], reference.predicted[:1])
+    assert one.refused == "ranking quality (AUC) of such rows is not defined"
 
 
 def test_few_expected_positives_give_an_interval_only(auc: Estimator, reference: KnownRows) -> None:

@@ -89,6 +89,8 @@ class Ground:
 
     def support(self, cells: Floats, said: Floats) -> Support:
         """Return how well the known rows speak for rows with these features (n, all columns) and predictions (n,)."""
+        if len(said) == 0:
+            return Support(covered=0.0, effective_rows=0.0, separability=float("nan"))
         at = spread(len(said), _ROWS)
         window = np.column_stack([cells[at][:, list(self.columns)], said[at]])
         rows = np.vstack([self.cells, window])
