@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -18,19 +19,24 @@ from tenure.monitoring.watching import Looked, Rows, Watch
 from tenure.monitoring.windows import TrafficWindow
 
 
+_STOOD_ON: Final = 2
+
+
 @dataclass(slots=True, eq=False)
 class Foresight:
     """Estimates windows of a watched version; past estimates are taken as they were made, with what came true since.
 
-    `cohorts` are those of all windows, `usual` is the metric of the out-of-fold predictions: what would be said if
-    nothing had changed.
+    `cohorts` are those of all windows, `known` reads the rows of one whose outcome is known, `usual` is the metric of
+    the out-of-fold predictions: what would be said if nothing had changed.
     """
 
     watch: Watch
     task: Task
     cohorts: Sequence[Cohort]
+    known: Callable[[TrafficWindow], KnownRows]
     usual: float
     _estimator: Estimator | None = field(default=None, init=False)
+    _rows: dict[datetime, KnownRows] = field(default_factory=dict, init=False)
     _scores: dict[datetime, Score | None] = field(default_factory=dict, init=False)
 
     def estimate(self, window: TrafficWindow, rows: Rows, looked: Sequence[Looked]) -> Estimate | None:
@@ -41,7 +47,7 @@ class Foresight:
         if self._estimator is None:
             self._estimator = self._learned()
         features = rows.typed.filter(pl.Series(own)).select(self.watch.columns)
-        told = self._estimator.estimate(features, rows.predicted[own])
+        told = self._widened(self._estimator, window).estimate(features, rows.predicted[own])
         aim = self.watch.aim
         return _within(
             audited(told, self.past(looked, until=window), skill=aim.skill, still=self.usual), *aim.metric.bounds
@@ -51,6 +57,15 @@ class Foresight:
         known = self.watch.normal.known
         reference = KnownRows(known.features.select(self.watch.columns), known.predicted, known.target, known.acted)
         return Estimator.learned(self.watch.aim.metric, self.task, reference, importance=self.watch.importance)
+
+    def _widened(self, estimator: Estimator, window: TrafficWindow) -> Estimator:
+        """Return the estimator that also stands on the latest rows whose outcome was known when `window` ended."""
+        ripe = [cohort.window for cohort in self.cohorts if self._realised(cohort, window) is not None]
+        for earlier in [one for one in ripe if one.end <= window.start][-_STOOD_ON:]:
+            if earlier.start not in self._rows:
+                self._rows[earlier.start] = self.known(earlier)
+            estimator = estimator.knowing(self._rows[earlier.start])
+        return estimator
 
     def past(self, looked: Sequence[Looked], *, until: TrafficWindow | None = None) -> list[PastEstimate]:
         """Return the estimates made so far beside what came true, as far as that was known when `until` ended."""
