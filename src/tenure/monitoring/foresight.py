@@ -18,7 +18,6 @@ from tenure.monitoring.estimation.rows import KnownRows
 from tenure.monitoring.watching import Looked, Rows, Watch
 from tenure.monitoring.windows import TrafficWindow
 
-
 _STOOD_ON: Final = 2
 
 
