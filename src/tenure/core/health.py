@@ -23,10 +23,10 @@ class Estimate:
     """What the metric of a window is thought to be before its outcomes are known.
 
     `value` and `low`, `high` (90 %) are None where the estimate is refused; `refused` then says why in words. With few
-    expected positives only the interval is told. `method` is one of cbpe, label-shift, dle. `effective_rows` is how many
-    rows of the reference speak for the window once they are weighted to look like it. `raw` is the estimate before what
-    past estimates got wrong was taken off, told for refusals too. `audited` counts the past estimates that the interval
-    was learned from.
+    expected positives only the interval is told. `method` is one of cbpe, label-shift, dle. `effective_rows` is how
+    many rows of the reference speak for the window once they are weighted to look like it. `raw` is the estimate before
+    what past estimates got wrong was taken off, told for refusals too. `audited` counts the past estimates that the
+    interval was learned from.
     """
 
     metric: str
