@@ -208,9 +208,9 @@ class PlantedWorld:
             )
         self.clock.now = max(self.clock.now, began + WEEK + late)
 
-    def health(self, version: int = 1) -> HealthReport:
+    def health(self, version: int = 1, answer: Callable[[pl.DataFrame], np.ndarray] = answers) -> HealthReport:
         model = ModelVersion(version, "m" * 64, "run", self.leaderboard.digest, START.isoformat())
-        watched = Watched(model, self.snapshot, self.quality, self.leaderboard, answer=answers)
+        watched = Watched(model, self.snapshot, self.quality, self.leaderboard, answer=answer)
         return check_health(self.ctx, self.traffic, self.shelf, watched)
 
 

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from tenure.core.metrics import METRICS
 from tenure.core.modelling import Task
-from tenure.core.project import ValueSection
-from tenure.core.value import realised
 from tenure.monitoring.estimation.estimator import Estimator, drop
 from tenure.monitoring.estimation.label_shift import shifted_prior
 from tenure.monitoring.estimation.rows import KnownRows, Reading
@@ -265,19 +263,6 @@ def test_more_than_two_classes_are_estimated() -> None:
     assert told.low is not None
     assert told.high is not None
     assert told.low <= METRICS["log_loss"](target[2_000:], chances[2_000:]) <= told.high
-
-
-def test_expected_money_holds_what_came() -> None:
-    value = ValueSection(true_positive=40.0, false_positive=-10.0, false_negative=-5.0, true_negative=1.0)
-    learned = estimator("roc_auc", binary(np.random.default_rng(17)))
-    held = 0
-    for seed in range(12):
-        window = binary(np.random.default_rng(300 + seed), 500)
-        acted = window.predicted[:, 1] > 0.2
-        told = learned.estimate_value(window.features, window.predicted, acted, value)
-        came = 1_000 * float(realised(window.target == 1, acted, value).mean())
-        held += told.low <= came <= told.high
-    assert held >= 8
 
 
 def test_a_drop_is_positive_where_worse_whatever_the_direction(auc: Estimator, reference: KnownRows) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -245,6 +246,37 @@ def test_a_broken_drift_test_of_the_project_means_that_health_is_not_known(plant
     assert report.headline == "The health is not known. The check own broke: ZeroDivisionError: no rows"
     action = choose(report, Policy("auto"), Situation(champion=1, new_rows=True))
     assert action.verb is Verb.ESCALATE
+
+
+def test_a_model_that_breaks_while_prices_are_asked_blocks_and_what_the_rules_found_stands(planted: Callable) -> None:
+    world = planted()
+    world.week(0)
+    world.week(1, change=lose_strong)
+
+    def broken(rows: object) -> np.ndarray:
+        raise ValueError("no such layer")
+
+    report = world.health(answer=broken)
+    assert report.status is Health.ILL
+    assert {"missing-values", "drift"} <= failed(report)
+    assert any("no such layer" in finding.says for finding in report.of("drift"))
+
+
+def test_a_version_without_rows_out_of_fold_is_looked_at_without_a_promise(planted: Callable) -> None:
+    world = planted()
+    store = world.ctx.artifacts
+    world.leaderboard = replace(world.leaderboard, oof=store.put_table(store.get_table(world.leaderboard.oof)[:0]))
+    world.week(0)
+    report = world.health()
+    assert report.of("realised-score")[0].verdict is Verdict.SKIPPED
+    assert report.tolerance is None
+
+
+def test_windows_of_few_rows_are_judged_where_the_owner_asked_for_them(planted: Callable) -> None:
+    world = planted(window="60 rows")
+    world.week(0, rows=130)
+    report = world.health()
+    assert not any("are needed" in finding.says for finding in report.findings)
 
 
 def test_illness_is_answered_as_its_cause_asks(planted: Callable) -> None:

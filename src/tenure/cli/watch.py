@@ -12,7 +12,7 @@ from tenure.cli.monitor import health_shows
 from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption, QuietOption
 from tenure.cli.output import ALARM, APPROVAL, OK, REJECTED, ROLLED_BACK, Reply, answers, sentence
 from tenure.cli.progress import told
-from tenure.core.errors import TemporaryError
+from tenure.core.errors import TenureError
 from tenure.core.health import Health
 from tenure.core.lifecycle import Outcome, Verb
 from tenure.core.ports import Log
@@ -36,13 +36,15 @@ def watch(
     with told(quiet=quiet) as log:
         if once or dry_run:
             return _reply(_one_look(project, log, dry_run=dry_run))
+        pause = load_project(project).operations.check_every
         while True:
             try:
                 seen = _one_look(project, log, dry_run=False)
                 log.note(f"{seen.health.headline} -> {seen.action.verb.value}: {seen.action.reason}")
-            except TemporaryError as error:  # a watcher outlives an outage; it says so and looks again
+                pause = load_project(project).operations.check_every
+            except TenureError as error:  # a watcher outlives an outage, and a file that is being edited; it says so
                 log.note(f"not now [{error.code}]: {error.message}")
-            time.sleep(load_project(project).operations.check_every)
+            time.sleep(pause)
 
 
 def _one_look(project: Path, log: Log, *, dry_run: bool) -> Look:

@@ -121,17 +121,24 @@ def judged(
     try:
         findings.extend(threshold.judge(measurement, check=name) for measurement in measure())
     except Exception as error:
-        # The one place that may catch everything: a check is a plug-in, and a broken one must block, not crash.
-        text = f"{type(error).__name__}: {error}"
-        seen(f"check {name} broke: {text}")
-        broken = Measurement(
-            name,
-            math.nan,
-            says=f"The check {name} broke: {text}",
-            hint="Fix or remove the check; until then it blocks.",
-        )
-        findings.append(Finding(name, Verdict.ERROR, broken, threshold))
+        # A check is a plug-in, and a broken one must block, not crash.
+        findings.append(broken_check(name, error, threshold, seen=seen))
     return tuple(findings)
+
+
+def broken_check(
+    name: str, error: Exception, threshold: Threshold | None = None, *, seen: Callable[[str], None]
+) -> Finding:
+    """Return the finding of a check that raised `error`: it blocks, as nothing is known."""
+    text = f"{type(error).__name__}: {error}"
+    seen(f"check {name} broke: {text}")
+    broken = Measurement(
+        name,
+        math.nan,
+        says=f"The check {name} broke: {text}",
+        hint="Fix or remove the check; until then it blocks.",
+    )
+    return Finding(name, Verdict.ERROR, broken, threshold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,6 +266,11 @@ class MonitoringSection(Section):
         return int(text.removesuffix("rows")) if text.endswith("rows") else None
 
     @property
+    def least_rows(self) -> int:
+        """Return the rows that a window needs to be judged: no more than a full one has."""
+        return min(self.min_rows, self.window_rows or self.min_rows)
+
+    @property
     def window_seconds(self) -> float | None:
         """Return the seconds of a window, where it is counted in time."""
         return None if self.window_rows is not None else seconds_of(self.window)

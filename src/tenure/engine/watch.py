@@ -7,7 +7,7 @@ from typing import Final
 
 from tenure.core.data import Snapshot
 from tenure.core.errors import TemporaryError, TenureError
-from tenure.core.evidence import QualityReport
+from tenure.core.evidence import QualityReport, blocking
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import Action, Alias, Release, Verb
 from tenure.core.modelling import Leaderboard
@@ -57,10 +57,10 @@ def examine(workspace: Workspace) -> HealthReport:
     last = workspace.ledger.events(kind=HEALTH_EVENT, newest_first=True, limit=1)
     data = {
         "status": health.status.value,
-        "headline": health.headline,
         "version": f"v{health.version}",
         "windows": f"{len(health.windows)} to {health.windows[-1].start}" if health.windows else "",
         "ripe": sum(window.ripe for window in health.windows),
+        "blocking": [f"{finding.check}: {finding.subject}" for finding in blocking(health.findings)],
     }
     if not last or last[0].data != data:
         workspace.ledger.append(
@@ -89,7 +89,7 @@ def _judged(workspace: Workspace) -> HealthReport:
 
 
 def look(workspace: Workspace) -> Look:
-    """Judge the model in office and choose what the policy would do; nothing is done and nothing is written.
+    """Judge the model in office and choose what the policy would do; nothing is done, and the ledger stays as it is.
 
     Raises:
         NoChampionError: no model was promoted yet.

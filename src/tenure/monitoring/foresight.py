@@ -9,9 +9,12 @@ from typing import Final
 
 import polars as pl
 
+from tenure.core.errors import TenureError
+from tenure.core.evidence import Finding, broken_check
 from tenure.core.health import Audit, Estimate
 from tenure.core.modelling import Score, Task
 from tenure.monitoring.cohorts import Cohort
+from tenure.monitoring.drift_findings import ESTIMATED_SCORE
 from tenure.monitoring.estimation.estimator import Estimator
 from tenure.monitoring.estimation.ledger import PastEstimate, audit_of, audited
 from tenure.monitoring.estimation.rows import KnownRows
@@ -34,12 +37,26 @@ class Foresight:
     cohorts: Sequence[Cohort]
     known: Callable[[TrafficWindow], KnownRows]
     usual: float
+    note: Callable[[str], None]
+    broken: list[Finding] = field(default_factory=list, init=False)
     _estimator: Estimator | None = field(default=None, init=False)
     _rows: dict[datetime, KnownRows] = field(default_factory=dict, init=False)
     _scores: dict[datetime, Score | None] = field(default_factory=dict, init=False)
 
     def estimate(self, window: TrafficWindow, rows: Rows, looked: Sequence[Looked]) -> Estimate | None:
-        """Return the estimate of one window, given those `looked` at before; None where the version did not answer."""
+        """Return the estimate of one window, given those `looked` at before; None where the version did not answer.
+
+        Where the estimator breaks there is none either, and a finding in `broken` that blocks.
+        """
+        try:
+            return self._estimated(window, rows, looked)
+        except TenureError:
+            raise
+        except Exception as error:
+            self.broken.append(broken_check(ESTIMATED_SCORE, error, seen=self.note))
+            return None
+
+    def _estimated(self, window: TrafficWindow, rows: Rows, looked: Sequence[Looked]) -> Estimate | None:
         own = rows.own
         if not own.any():
             return None

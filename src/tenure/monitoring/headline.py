@@ -9,6 +9,7 @@ from tenure.core.health import Health
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
 from tenure.monitoring.drift_findings import DRIFT, ESTIMATED_SCORE
 from tenure.monitoring.freshness import FEED_CHECKS
+from tenure.monitoring.inputs import DECISION, PREDICTION
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 
 
@@ -32,7 +33,7 @@ def _of_illness(findings: Sequence[Finding]) -> str:
     faults = [finding for finding in blocking if finding.check in RULES]
     if faults:
         columns = len({finding.subject for finding in faults})
-        more = f" {columns - 1} more columns are broken too." if columns > 1 else ""
+        more = f" {columns - 1} more {_columns(columns - 1, 'is', 'are')} broken too." if columns > 1 else ""
         return f"The rows that come in are broken: {faults[0].says}{more}"
     broken = next((finding for finding in blocking if finding.verdict is Verdict.ERROR), None)
     if broken is not None:
@@ -58,11 +59,15 @@ def _of_change(findings: Sequence[Finding]) -> str:
         key=lambda finding: -float(finding.measurement.evidence.get("importance", 0.0)),
     )
     first = (moved or warned)[0]
-    others = len({finding.subject for finding in moved}) - 1
-    more = f" {others} more {'column' if others == 1 else 'columns'} moved too." if others > 0 else ""
+    others = len({f.subject for f in moved} - {None, PREDICTION, DECISION, first.subject})
+    more = f" {others} more {_columns(others)} moved too." if others > 0 else ""
     judged = _first(findings, REALISED_SCORE, Verdict.PASS) is not None
     harm = "No harm is shown." if judged else "Whether it does harm is not known before outcomes come."
     return f"Something changed: {first.says}{more} {harm}"
+
+
+def _columns(count: int, one: str = "", many: str = "") -> str:
+    return f"column {one}".rstrip() if count == 1 else f"columns {many}".rstrip()
 
 
 def _first(findings: Sequence[Finding], check: str, verdict: Verdict) -> Finding | None:

@@ -18,8 +18,11 @@ _NUMBERS: Final = (Kind.NUMERIC, Kind.BOOLEAN)
 
 
 def watched_features(schema: Schema, dropped: dict[str, str], contract: Contract) -> Schema:
-    """Return the columns to watch that come in with a row: the features that the model reads."""
-    promised = {rule.name for rule in contract.columns}
+    """Return the columns to watch that come in with a row: the features that the model reads.
+
+    A feature that is called as the prediction or the decision is here is left out.
+    """
+    promised = {rule.name for rule in contract.columns} - {PREDICTION, DECISION}
     return Schema(tuple(c for c in schema.features if c.name not in dropped and c.name in promised))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,8 @@ from tenure.monitoring.maturity import DelayCurve, final_age
 from tenure.monitoring.realised import Answered, joined_answers, reference_answers
 from tenure.monitoring.reference import Normal
 
+_FEWEST: Final = 20
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Promised:
@@ -45,6 +48,8 @@ class Promised:
 def promised(ctx: Context, wanted: Wanted, leaderboard: Leaderboard, cohorts: Sequence[Cohort]) -> Promised:
     """Return what `leaderboard` promises of windows as large as those judged so far."""
     reference = reference_answers(ctx.artifacts.get_table(leaderboard.oof), task=wanted.task)
+    if len(reference) < _FEWEST:
+        return Promised(leaderboard, reference, None)
     sizes = [len(cohort.own) for cohort in cohorts if cohort.ripe and len(cohort.own)]
     usual = int(np.median(sizes)) if sizes else min(len(reference), 1_000)
     ruler = ruler_of(wanted.metric, reference)
@@ -66,7 +71,7 @@ def judge_outcomes(
     level: float,
 ) -> tuple[Finding, ...]:
     """Judge the realised score and money of the watched version over its ripe windows."""
-    least = ctx.project.monitoring.min_rows
+    least = ctx.project.monitoring.least_rows
     own = [cohort for cohort in cohorts if wanted.version in cohort.window.versions]
     ripe = [MaturedWindow(cohort.window.start, cohort.own) for cohort in own if cohort.ripe]
     judged = [window for window in ripe if len(window.answers) >= least]

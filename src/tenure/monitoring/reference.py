@@ -279,7 +279,7 @@ def _in_time(moments: NDArray[np.int64], monitoring: MonitoringSection) -> list[
         assert monitoring.window_seconds is not None  # a window is counted in rows or in time
         number = (moments[order] - moments[order[0]]) // int(monitoring.window_seconds * 1e6)
         blocks = np.split(order, np.flatnonzero(np.diff(number)) + 1)
-        blocks = [block for block in blocks if block.size >= monitoring.min_rows]
+        blocks = [block for block in blocks if block.size >= monitoring.least_rows]
     return [Part(_at(moments[block[0]]), _at(moments[block[-1]]), np.sort(block)) for block in blocks]
 
 

@@ -7,21 +7,19 @@ windows of the reference, each against the others: an empirical null, no fixed l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import lightgbm as lgb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Floats, Indices, Task
-from tenure.monitoring.betting import FREEDOM
 from tenure.monitoring.detector import Series
 
-WINDOW: Final = "window"
+WINDOW: Final = "\0window"
+"""No column of a table can be called so."""
 _ROWS: Final = 5_000
 _FOLDS: Final = 3
 _ROUNDS: Final = 50
@@ -38,33 +36,6 @@ _PARAMS: Final[dict[str, Any]] = {
     "verbosity": -1,
 }
 NULLS: Final = 12
-LEAST_NULLS: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Separability:
-    """How well a classifier tells a window from the reference: `auc`, None where there is too little to learn from.
-
-    `usual` are the AUCs of windows of the reference against the others. `p` is the chance of so high a value in a
-    window like those (predictive t with five degrees of freedom), None where fewer than five are known.
-    """
-
-    auc: float | None
-    usual: tuple[float, ...]
-    p: float | None
-
-
-def separability(
-    reference: pl.DataFrame, rows: pl.DataFrame, *, usual: Sequence[float] | None = None, rng: np.random.Generator
-) -> Separability:
-    """Return how well `rows` can be told from `reference`, which has a column `window` with the number of its window.
-
-    Columns are as the model reads them (numbers or texts); those that only one of the tables has are passed over.
-    `usual` is what `usual_aucs` said of this reference; it is worked out where it is not given.
-    """
-    known = [auc for auc in usual_aucs(reference, rng=rng) if auc is not None] if usual is None else list(usual)
-    auc = auc_of(reference, rows, rng=rng)
-    return Separability(auc, tuple(known), _chance(auc, known))
 
 
 def usual_aucs(reference: pl.DataFrame, *, most: int = NULLS, rng: np.random.Generator) -> tuple[float | None, ...]:
@@ -151,10 +122,3 @@ def _numbers(old: pl.Series, new: pl.Series) -> Floats:
     rank = dict(zip(counted["text"].to_list(), range(counted.height), strict=True))
     coded = texts.replace_strict(rank, default=None, return_dtype=pl.Float64) if rank else texts.cast(pl.Float64)
     return coded.fill_null(np.nan).to_numpy()
-
-
-def _chance(auc: float | None, usual: Sequence[float]) -> float | None:
-    if auc is None or len(usual) < LEAST_NULLS:
-        return None
-    spread = max(float(np.std(usual, ddof=1)), 1e-3) * float(np.sqrt(1 + 1 / len(usual)))
-    return float(stdtr(FREEDOM, -(auc - float(np.mean(usual))) / spread))

@@ -73,14 +73,6 @@ class ColumnSketch:
         """Return the share of known cells that hold none of the kept levels; 0 for numbers."""
         return float(self.shares[-1]) if self.layout.is_text else 0.0
 
-    def share_of(self, level: str) -> float:
-        """Return the share of the known cells that hold `level`, one of `layout.levels`.
-
-        Raises:
-            ValueError: the layout keeps no such level.
-        """
-        return float(self.shares[self.layout.levels.index(level)])
-
     @property
     def mean(self) -> float | None:
         """Return the mean of the numbers; far values count as 1,024 scales from the centre."""

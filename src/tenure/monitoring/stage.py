@@ -12,7 +12,8 @@ import polars as pl
 
 from tenure.core.contract import Contract
 from tenure.core.data import Schema, Snapshot, WindowPair
-from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, judged, worst
+from tenure.core.errors import TenureError
+from tenure.core.evidence import Finding, Measurement, QualityReport, Verdict, broken_check, judged, worst
 from tenure.core.health import Health, HealthReport, WindowHealth
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import metric_named
@@ -26,7 +27,7 @@ from tenure.monitoring.cohorts import Cohort, Wanted, cohorts_of
 from tenure.monitoring.courses import courses_of
 from tenure.monitoring.detector import DriftCourse
 from tenure.monitoring.drift.psi import PopulationStabilityIndex
-from tenure.monitoring.drift_findings import PSI, estimate_finding
+from tenure.monitoring.drift_findings import DRIFT, PSI, estimate_finding
 from tenure.monitoring.estimation.estimator import drop
 from tenure.monitoring.estimation.rows import KnownRows
 from tenure.monitoring.foresight import Foresight
@@ -94,7 +95,7 @@ class _Subject:
     @property
     def full(self) -> list[TrafficWindow]:
         """Return the full windows that hold enough rows to be judged."""
-        least = self.ctx.project.monitoring.min_rows
+        least = self.ctx.project.monitoring.least_rows
         return [window for window in self.windows if window.full and window.rows.height >= least]
 
 
@@ -122,15 +123,20 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
     watch = _watch(subject, level=levels.faults)
     reader = _reader(subject)
     foresight = Foresight(
-        watch, subject.task, cohorts, lambda window: reader.known(window, watch.columns), _usual(about, wanted)
+        watch,
+        subject.task,
+        cohorts,
+        lambda window: reader.known(window, watch.columns),
+        _usual(about, wanted),
+        ctx.log.note,
     )
     seen = look_at(subject.full, watch, reader, shelf, ctx.artifacts, estimated=foresight.estimate)
     ctx.log.progress(0.7, "inputs looked at")
-    course = None if seen is None else watch.course(seen.looked)
-    judgement = None if seen is None or course is None else watch.judge(seen.looked, course, seen.rows, seen.faults)
+    course, judgement = (None, None) if seen is None else _judged(watch, seen, seen_to=ctx.log.note)
     findings = (
         *_findings_of_inputs(subject, watch, seen, judgement),
         *_estimated(seen, course, about, watch),
+        *foresight.broken,
         *judge_outcomes(ctx, wanted, cohorts, about, watch.normal, level=levels.realised),
         *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=present),
     )
@@ -203,7 +209,9 @@ def _reader(subject: _Subject) -> LogReader:
 
 
 def _usual(about: Promised, wanted: Wanted) -> float:
-    """Return the metric of the out-of-fold predictions."""
+    """Return the metric of the out-of-fold predictions, NaN where there are none."""
+    if len(about.reference) == 0:
+        return float("nan")
     return wanted.metric(about.reference.target, about.reference.predicted)
 
 
@@ -234,12 +242,23 @@ def _estimated(seen: Seen | None, course: DriftCourse | None, about: Promised, w
     return (estimate_finding(told, fall, tolerance=promise.tolerance, label=metric.label, alarmed=alarmed),)
 
 
+def _judged(watch: Watch, seen: Seen, *, seen_to: Callable[[str], None]) -> tuple[DriftCourse | None, Judged]:
+    """Judge the latest window; where a part of that breaks, what the rules found still stands, and the rest blocks."""
+    try:
+        course = watch.course(seen.looked)
+        return course, watch.judge(seen.looked, course, seen.rows, seen.faults)
+    except TenureError:
+        raise
+    except Exception as error:
+        return None, Judged((*seen.faults, broken_check(DRIFT, error, seen=seen_to)), ())
+
+
 def _findings_of_inputs(
     subject: _Subject, watch: Watch, seen: Seen | None, judgement: Judged | None
 ) -> tuple[Finding, ...]:
     """Return the findings of the latest full window with enough rows; a later, smaller one is only reported."""
     full = [window for window in subject.windows if window.full]
-    least = subject.ctx.project.monitoring.min_rows
+    least = subject.ctx.project.monitoring.least_rows
     if not full:
         return (
             _not_yet(f"no window is full yet; {sum(w.rows.height for w in subject.windows):,} predictions so far."),

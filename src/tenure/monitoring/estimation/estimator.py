@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from tenure.core.health import Estimate, Span
 from tenure.core.metrics import Metric, positive
 from tenure.core.modelling import Floats, Task
-from tenure.core.project import ValueSection
-from tenure.core.value import PER, Flags, expected
 from tenure.monitoring.estimation.label_shift import shifted_prior
 from tenure.monitoring.estimation.outcomes import LEAST_ROWS, Chances, OutcomeModel, learn_outcomes
 from tenure.monitoring.estimation.rows import KnownRows, Reading
@@ -104,20 +102,6 @@ class Estimator:
             return replace(told, refused=_unlike(support))
         is_certain = self.metric.row_loss is not None or _rarer(outcomes, cells, predicted) >= _LEAST_POSITIVES
         return replace(told, value=raw if is_certain else None, low=raw - half, high=raw + half)
-
-    def estimate_value(self, features: pl.DataFrame, predicted: Floats, acted: Flags, value: ValueSection) -> Span:
-        """Return the money that 1,000 decisions like these are expected to make, with its 90 % interval of chance.
-
-        For two classes: `acted` says on which rows the owner's action followed.
-        """
-        outcomes = self._followed(predicted)
-        assert isinstance(outcomes, Chances)
-        chance = outcomes.of(self.reading.matrix(features), predicted)
-        money = expected(chance, acted, value)
-        swing = expected(np.ones_like(chance), acted, value) - expected(np.zeros_like(chance), acted, value)
-        half = Z90 * float(np.sqrt(np.sum(np.square(swing) * chance * (1.0 - chance)))) / len(chance)
-        mean = float(money.mean())
-        return Span(PER * mean, PER * (mean - half), PER * (mean + half))
 
     def _in_order(self, features: pl.DataFrame, predicted: Floats) -> tuple[Floats, Floats]:
         """Return features and predictions in an order of their own, so that the order they came in changes nothing."""
