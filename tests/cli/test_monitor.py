@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from health_years import LEARNING, RICH
+from small_worlds import small_world
 from tenure.cli.app import app
 from tenure.cli.monitor import health_shows
 from tenure.core.health import Health, HealthReport
@@ -90,3 +91,27 @@ def test_calibrate_says_what_the_dial_means_and_leaves_the_rest_out(busy: Path) 
     assert "drift alarm" in text
     assert "window from" not in text
     assert (busy / "reports" / "health.html").exists()
+
+
+def test_a_file_of_rows_is_held_against_the_training_rows(office: Path, tmp_path: Path) -> None:
+    frame = small_world(2_000, seed=11).drop("left")
+    numeric = next(name for name, kind in frame.schema.items() if kind.is_numeric())
+    moved = frame.with_columns(pl.col(numeric) + 3 * pl.col(numeric).std())
+    for rows, expected in ((frame, set()), (moved, {numeric})):
+        rows.write_parquet(tmp_path / "rows.parquet")
+        done = CliRunner().invoke(
+            app, ["monitor", "--rows", str(tmp_path / "rows.parquet"), "--json", "--project", str(office)]
+        )
+        assert done.exit_code == 0
+        told = json.loads(done.stdout)["result"]
+        assert told["rows"] == 2_000
+        found = {f["measurement"]["subject"] for f in told["findings"] if f["verdict"] == "warn"}
+        assert found == expected
+
+
+def test_a_file_that_is_not_there_or_is_no_table_is_refused(office: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"no table")
+    for name, code in (("gone.parquet", "source-missing"), ("bad.parquet", "data-unreadable")):
+        done = CliRunner().invoke(app, ["monitor", "--rows", str(tmp_path / name), "--json", "--project", str(office)])
+        assert done.exit_code != 0
+        assert json.loads(done.stdout)["result"]["error"]["code"] == code

@@ -11,13 +11,14 @@ from rich.console import RenderableType
 from tenure.cli.options import HERE, JsonOption, ProjectOption, QuietOption
 from tenure.cli.output import ALARM, OK, Reply, answers, table
 from tenure.cli.progress import told
+from tenure.core.evidence import Verdict
 from tenure.core.files import write_whole
 from tenure.core.health import AlarmRate, Health, HealthReport, WindowHealth
 from tenure.core.modelling import Score
 from tenure.core.project import Project
 from tenure.engine.alerts.delivery import deliver
 from tenure.engine.reasons import score_words
-from tenure.engine.watch import examine
+from tenure.engine.watch import compare_rows, examine
 from tenure.engine.workspace import REPORTS_FOLDER, open_workspace
 from tenure.reporting.health_changes import entries_of, falls_words, skipped_words
 from tenure.reporting.health_page import health_page
@@ -41,10 +42,15 @@ def monitor(
     out: Annotated[
         Path | None, typer.Option(help="Where to write the page; left out: reports/health.html of the project.")
     ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="Hold the rows of this file against the training rows, and nothing else.")
+    ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> Reply:
     """Judge recent traffic: data quality, drift, realised performance and value."""
+    if rows is not None:
+        return _of_file(project, rows, quiet=quiet)
     with told(quiet=quiet) as log, open_workspace(project, log=log) as workspace:
         health = examine(workspace)
         deliver(workspace)
@@ -58,6 +64,18 @@ def monitor(
         exit_code=ALARM if health.status is Health.ILL else OK,
         artifacts=[str(page)],
     )
+
+
+def _of_file(project: Path, path: Path, *, quiet: bool) -> Reply:
+    with told(quiet=quiet) as log, open_workspace(project, log=log) as workspace:
+        count, findings = compare_rows(workspace, path)
+    moved = [finding for finding in findings if finding.verdict is Verdict.WARN]
+    moved.sort(key=lambda finding: -float(finding.measurement.evidence.get("importance", 0.0)))
+    shows: list[RenderableType] = [f"{count:,} rows; {len(moved)} of {len(findings)} columns moved."]
+    if moved:
+        rows = [(f.subject, f"{f.measurement.value:.2f}", f.says) for f in moved]
+        shows += ["", table("column", ">shift (psi)", "what was found", rows=rows)]
+    return Reply(result={"rows": count, "findings": findings}, shows=shows)
 
 
 def health_shows(health: HealthReport, project: Project | None = None) -> list[RenderableType]:

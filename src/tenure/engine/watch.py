@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from tenure.core.data import Snapshot
-from tenure.core.errors import TemporaryError, TenureError
-from tenure.core.evidence import QualityReport, blocking
+from tenure.core.errors import SourceMissingError, TemporaryError, TenureError, UnreadableDataError
+from tenure.core.evidence import Finding, QualityReport, blocking
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import Action, Alias, Release, Verb
 from tenure.core.modelling import Leaderboard
@@ -20,7 +23,7 @@ from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import WALKED_EVENT, Walk, run_walk
 from tenure.engine.workspace import Workspace
 from tenure.ingest.stage import source_fingerprint
-from tenure.monitoring.stage import Watched, check_health
+from tenure.monitoring.stage import Watched, check_health, compare_file
 from tenure.release.stage import rollback
 from tenure.state.leases import Lease
 from tenure.state.shelf import Shelf
@@ -75,17 +78,37 @@ def examine(workspace: Workspace) -> HealthReport:
     return health
 
 
+def compare_rows(workspace: Workspace, path: Path) -> tuple[int, tuple[Finding, ...]]:
+    """Hold a file of rows against what the model in office learned from; return how many rows, and what moved.
+
+    Raises:
+        NoChampionError: no model was promoted yet.
+        SourceMissingError, UnreadableDataError: the file is not there, or is no Parquet or CSV.
+    """
+    if not path.is_file():
+        raise SourceMissingError(f"There is no file {path}.", where=str(path), hint="Give a Parquet or CSV file.")
+    try:
+        return compare_file(workspace.context, Shelf(workspace.database), _watched(workspace), path)
+    except pl.exceptions.PolarsError as error:
+        raise UnreadableDataError(
+            f"{path} cannot be read: {error}", where=str(path), hint="Give a Parquet or CSV file."
+        ) from error
+
+
 def _judged(workspace: Workspace) -> HealthReport:
+    return check_health(workspace.context, workspace.traffic, Shelf(workspace.database), _watched(workspace))
+
+
+def _watched(workspace: Workspace) -> Watched:
     version = workspace.champion()
     records = records_of(workspace, version.run_id)
-    watched = Watched(
+    return Watched(
         version,
         record_in(records, "snapshot", Snapshot),
         record_in(records, "quality", QualityReport),
         record_in(records, "leaderboard", Leaderboard),
         answer=lambda rows: workspace.scorer(version).raw(rows),
     )
-    return check_health(workspace.context, workspace.traffic, Shelf(workspace.database), watched)
 
 
 def look(workspace: Workspace) -> Look:

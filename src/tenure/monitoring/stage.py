@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -27,19 +28,24 @@ from tenure.monitoring.cohorts import Cohort, Wanted, cohorts_of
 from tenure.monitoring.courses import courses_of
 from tenure.monitoring.detector import DriftCourse
 from tenure.monitoring.drift.psi import PopulationStabilityIndex
-from tenure.monitoring.drift_findings import DRIFT, PSI, estimate_finding
+from tenure.monitoring.drift_findings import DRIFT, PSI, estimate_finding, evidence_findings
 from tenure.monitoring.estimation.estimator import drop
 from tenure.monitoring.estimation.rows import KnownRows
+from tenure.monitoring.evidence import evidence
 from tenure.monitoring.foresight import Foresight
 from tenure.monitoring.freshness import judge_traffic_freshness
 from tenure.monitoring.headline import headline_of
 from tenure.monitoring.inputs import as_read, watched_features
+from tenure.monitoring.layout import Layout
 from tenure.monitoring.looking import LogReader, Seen, look_at
 from tenure.monitoring.maturity import delay_curve
 from tenure.monitoring.outcome_findings import Promised, judge_feed, judge_outcomes, promised
+from tenure.monitoring.prices import Priced
 from tenure.monitoring.realised import money_of
 from tenure.monitoring.reference import Normal, Said, load_reference, make_reference
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, judge_volume
+from tenure.monitoring.sketch_files import sketch_file
+from tenure.monitoring.sketches import empty_sketch
 from tenure.monitoring.watching import Aim, Judged, Watch
 from tenure.monitoring.windows import TrafficWindow, cut_windows, windows_per_year
 from tenure.state.shelf import Shelf
@@ -171,12 +177,11 @@ def _watch(subject: _Subject, *, level: float) -> Watch:
     ctx, watched = subject.ctx, subject.watched
     leaderboard, monitoring = watched.leaderboard, ctx.project.monitoring
     contract = ctx.artifacts.get_record(Contract, watched.quality.contract)
-    features = watched_features(watched.snapshot.schema, watched.quality.dropped, contract)
-    said = Said(subject.task, watched.snapshot.classes, leaderboard.threshold, ctx.project.value.capacity)
+    features, said = _features(watched, contract), _said(ctx, watched)
     metric = metric_named(leaderboard.metric, task=subject.task)
     skill = max(metric.gain(leaderboard.score.value, leaderboard.baseline.value), 0.0)
     return Watch(
-        normal=_normal(subject, features, said),
+        normal=_normal(ctx, subject.shelf, watched, features, said),
         features=features,
         contract=contract,
         said=said,
@@ -190,16 +195,40 @@ def _watch(subject: _Subject, *, level: float) -> Watch:
     )
 
 
-def _normal(subject: _Subject, features: Schema, said: Said) -> Normal:
+def _features(watched: Watched, contract: Contract) -> Schema:
+    return watched_features(watched.snapshot.schema, watched.quality.dropped, contract)
+
+
+def _said(ctx: Context, watched: Watched) -> Said:
+    project = ctx.project
+    return Said(project.project.task, watched.snapshot.classes, watched.leaderboard.threshold, project.value.capacity)
+
+
+def compare_file(ctx: Context, shelf: Shelf, watched: Watched, path: Path) -> tuple[int, tuple[Finding, ...]]:
+    """Hold the rows of a Parquet or CSV file against the training rows of a version; return how many, and findings.
+
+    One pass over the file in bounded memory. Findings are colour: what moved, one for each column, and no alarm.
+    """
+    contract = ctx.artifacts.get_record(Contract, watched.quality.contract)
+    features = _features(watched, contract)
+    normal = _normal(ctx, shelf, watched, features, _said(ctx, watched))
+    names = {column.name for column in features.columns}
+    layout = Layout(tuple(column for column in normal.layout.columns if column.name in names))
+    (came,) = sketch_file(path, layout) or (empty_sketch(layout),)
+    importance = {importance.feature: importance.share for importance in watched.leaderboard.importance}
+    found = evidence(normal.merged, came, layout)
+    return came.rows, evidence_findings(found, (), Priced({}, {}, {}), importance)
+
+
+def _normal(ctx: Context, shelf: Shelf, watched: Watched, features: Schema, said: Said) -> Normal:
     """Return what is normal for the version: built the first time, found again later."""
-    ctx, watched = subject.ctx, subject.watched
     key = digest_of([watched.leaderboard.digest, watched.quality.digest, ctx.project.monitoring.window])
-    digest = subject.shelf.reference(key)
+    digest = shelf.reference(key)
     if digest is not None:
         return load_reference(ctx.artifacts, digest, said, features)
     ctx.log.note("learning what is normal from the training rows; this is done once for a version")
     normal = make_reference(ctx, features, watched.snapshot, watched.quality, watched.leaderboard)
-    subject.shelf.keep_reference(key, normal.digest)
+    shelf.keep_reference(key, normal.digest)
     return normal
 
 

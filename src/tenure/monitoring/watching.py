@@ -31,6 +31,7 @@ from tenure.monitoring.sketches import WindowSketch, sketch
 TOGETHER_SERIES: Final = "all columns together"
 _PRICED_COLUMNS: Final = 12
 _BLAMED: Final = 0.1
+_MATTER_MOST: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +193,10 @@ class Watch:
         seen = evidence(self.normal.merged, looked[at].answered, self.normal.layout, learning=course.rate.learning)
         broken = looked[at].broken
         blamed = {name for name, level in course.columns[at].items() if level >= _BLAMED and course.alarmed[at]}
-        prices = self.prices(rows, {item.column for item in seen if item.coloured} | blamed | set(broken))
+        moved = {item.column for item in seen if item.coloured} | blamed | set(broken)
+        if TOGETHER_SERIES in blamed:  # no single column stands out: the ones that matter most are priced
+            moved |= set(sorted(self.columns, key=lambda name: -self.importance.get(name, 0.0))[:_MATTER_MOST])
+        prices = self.prices(rows, moved)
         findings = (
             *weighed_faults(faults, prices, traces),
             *evidence_findings(seen, broken, prices, self.importance),
