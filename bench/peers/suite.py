@@ -106,7 +106,7 @@ def split(entry: Entry, seed: int) -> Split:
         table = table[np.random.default_rng(seed).permutation(table.height)]
     else:
         table = table.sort(entry.time, maintain_order=True)
-    table = _plain(table.drop([name for name in (entry.time, *entry.withheld) if name is not None]), entry)
+    table = plain(table.drop([name for name in (entry.time, *entry.withheld) if name is not None]), entry)
     cut = round(LEARNED_SHARE * table.height)
     learn, kept = table[:cut], table[cut:]
     classes = classes_of(entry, learn)
@@ -120,7 +120,7 @@ def classes_of(entry: Entry, learn: pl.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(learn[entry.target].unique(), key=lambda name: (name == entry.positive, name)))
 
 
-def _plain(table: pl.DataFrame, entry: Entry) -> pl.DataFrame:
+def plain(table: pl.DataFrame, entry: Entry) -> pl.DataFrame:
     """Return only numbers and texts: what every system reads alike."""
     answer = pl.Float64 if entry.task is Task.REGRESSION else pl.String
     features = table.drop(entry.target).drop(cs.temporal())
