@@ -14,6 +14,8 @@ line of the results file, and is not run again. `--systems tenure` needs no peer
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from peers.campaign import numbers, words
@@ -124,7 +126,7 @@ def _peers(asked: argparse.Namespace) -> Path:
 
 
 def _alarms(asked: argparse.Namespace) -> None:
-    run_alarms(_plan(asked))
+    run_alarms(replace(_plan(asked), start=partial(start, outcomes=True)))
 
 
 def _power(asked: argparse.Namespace) -> None:

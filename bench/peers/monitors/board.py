@@ -69,7 +69,7 @@ def _alarms_in_all(records: Sequence[Record]) -> str:
         windows = sum(record["windows"] for record in chosen)
         alarmed, began = (sum(count[what] for count in counts) for what in ("windows", "onsets"))
         years = windows / _YEAR
-        is_whole = all(record["windows"] >= _YEAR for record in chosen)
+        is_whole = all(_in_a_row(record) for record in chosen)
         rows.append(
             [
                 name,
@@ -97,10 +97,15 @@ def _alarms_by_set(records: Sequence[Record]) -> str:
         for which in {record["set"] for record in chosen}:
             mine = [(r, c) for r, c in zip(chosen, counts, strict=True) if r["set"] == which]
             windows = sum(r["windows"] for r, _ in mine)
-            what = "onsets" if all(r["windows"] >= _YEAR for r, _ in mine) else "windows"
+            what = "onsets" if all(_in_a_row(r) for r, _ in mine) else "windows"
             found[which][name, size] = figure(_YEAR * sum(c[what] for _, c in mine) / windows, 3)
     head = ["", *(f"{name}, {size:,}" for name, size in columns)]
     return table(head, [[which, *(cells.get(column, "") for column in columns)] for which, cells in found.items()])
+
+
+def _in_a_row(record: Record) -> bool:
+    """Say whether alarms are counted as they begin: ours sees window after window, the peers where they got a year."""
+    return record["system"] == OURS or record["windows"] >= _YEAR
 
 
 def _readings(records: Sequence[Record]) -> Iterable[tuple[str, int, list[Record], list[dict[str, Any]]]]:

@@ -3,43 +3,131 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
 
 from peers.monitors.worlds import Rows, World
-from tenure.core.data import Column, Kind, Schema
-from tenure.core.evidence import Verdict
-from tenure.core.modelling import Task
-from tenure.core.plugins import plugin, plugin_names
-from tenure.monitoring.alarm import alarm_levels
-from tenure.monitoring.inputs import PREDICTION, InputWatch, as_read
+from tenure.core.evidence import Finding, Verdict
+from tenure.core.modelling import Score
+from tenure.core.project import MonitoringSection, ValueSection
+from tenure.monitoring.alarm import (
+    REALISED_SCORE,
+    MaturedWindow,
+    Promise,
+    alarm_levels,
+    judge_realised,
+    promise_of,
+    realised_limit,
+    replayed_chance,
+    ruler_of,
+)
+from tenure.monitoring.betting import NEEDED
+from tenure.monitoring.falls import FallLimit
+from tenure.monitoring.realised import Answered
+from tenure.monitoring.reference import Said, cut_reference, normal_of
+from tenure.monitoring.watching import Aim, Looked, Watch
+from tenure.monitoring.watching import Rows as Window
+from tenure.monitoring.windows import KEPT_WINDOWS
 
-_DAYS = 365.25
+_DAYS: Final = 365.25
+_DAY: Final = timedelta(days=1)
+_BEGIN: Final = datetime(2026, 1, 5, tzinfo=UTC)
+_VALUE: Final = ValueSection()
+_LEVELS: Final = alarm_levels(1.0, _DAYS)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ours:
-    """Looks at inputs and predictions of a window; the owner's dial stands at one false alarm a year."""
+    """Looks at windows as `tenure` does each day: inputs and predictions, and outcomes where `promise` is there.
 
-    world: World
-    watch: InputWatch
+    The owner's dial stands at one false alarm a year.
+    """
+
+    watch: Watch
+    promise: Promise | None
+    limit: FallLimit | None
+    seen: list[Looked] = field(default_factory=list)
+    matured: list[MaturedWindow] = field(default_factory=list)
+    count: int = 0
 
     def look(self, window: Rows) -> Sequence[str]:
         """Return the causes for which somebody is paged: "check: subject"."""
-        findings = self.watch.look(window.features, self.world.predictions(window.said), seen=lambda _: None)
-        return [f"{f.check}: {f.subject}" for f in findings if f.verdict is Verdict.FAIL]
+        start = _BEGIN + self.count * _DAY
+        self.count += 1
+        rows = Window(start, start + _DAY, window.features, window.features, window.said)
+        faults = self.watch.faults(rows)
+        looked = self.watch.look(rows, faults, learning=len(self.seen) < NEEDED)
+        self.seen = [*self.seen, looked][-KEPT_WINDOWS:]
+        judged = self.watch.judge(self.seen, self.watch.course(self.seen), rows, faults)
+        findings = [*judged.findings, *self._outcomes(start, window)]
+        return [_cause(finding) for finding in findings if finding.verdict in (Verdict.FAIL, Verdict.ERROR)]
+
+    def _outcomes(self, start: datetime, window: Rows) -> tuple[Finding, ...]:
+        if self.promise is None:
+            return ()
+        self.matured = [*self.matured, MaturedWindow(start, Answered(window.target, window.said))][-KEPT_WINDOWS:]
+        return judge_realised(self.matured, self.promise, _VALUE, level=_LEVELS.realised, limit=self.limit)
 
     def fork(self) -> Ours:
-        """Return the same: a look remembers nothing."""
-        return self
+        """Return one that has seen the same."""
+        return replace(self, seen=list(self.seen), matured=list(self.matured))
 
 
-def start(world: World, rows: int) -> Ours:
-    """Return a monitor of a world for windows of so many rows that come each day."""
-    kind = Kind.CATEGORICAL if world.task is Task.MULTICLASS else Kind.NUMERIC
-    schema = Schema((*world.schema.columns, Column(PREDICTION, "", kind)))
-    reference = as_read(world.learned.features, schema).with_columns(
-        world.predictions(world.learned.said).alias(PREDICTION)
+def start(world: World, rows: int, *, outcomes: bool = False) -> Ours:
+    """Return a monitor of a world for windows of so many rows that come each day.
+
+    With `outcomes` what came true of each window is known at once, and judged as well.
+    """
+    monitoring = MonitoringSection(window=f"{rows} rows")
+    windows, natural = cut_reference(world.learned.features, None, monitoring, rng=_rng(21))
+    said = Said(world.task, world.classes)
+    normal = normal_of(
+        world.learned.features,
+        world.learned.said,
+        world.learned.target,
+        schema=world.schema,
+        windows=windows,
+        natural=natural,
+        said=said,
+        rng=_rng(22),
     )
-    tests = tuple(plugin("drift-test", name)() for name in plugin_names("drift-test"))
-    level = alarm_levels(1.0, _DAYS).faults
-    return Ours(world, InputWatch(reference, schema, world.contract, tests, level, world.importance))
+    watch = Watch(
+        normal=normal,
+        features=world.schema,
+        contract=world.contract,
+        said=said,
+        aim=Aim(world.metric, world.skill()),
+        answer=world.answer,
+        importance=world.importance,
+        allowed_per_year=1.0,
+        windows_per_year=_DAYS,
+        fault_level=_LEVELS.faults,
+        rng=_rng,
+    )
+    promise = _promise(world, rows) if outcomes else None
+    return Ours(watch, promise, None if promise is None else realised_limit(promise, _VALUE, level=_LEVELS.realised))
+
+
+def _promise(world: World, rows: int) -> Promise | None:
+    reference = Answered(world.learned.target, world.learned.said)
+    ruler = ruler_of(world.metric, reference)
+    chance = replayed_chance(ruler, reference, rows=rows, rng=_rng(4))
+    if chance is None:
+        return None
+    promised, skill = world.score(world.learned), world.skill()
+    worse = promised - skill if world.metric.greater_is_better else promised + skill
+    expected, baseline = (Score(world.metric.name, v, v, v, len(reference)) for v in (promised, worse))
+    return promise_of(ruler, reference, expected=expected, baseline=baseline, chance=chance)
+
+
+def _cause(finding: Finding) -> str:
+    """Return the check with its column; the windows that a realised score is about are no cause of their own."""
+    about = finding.subject if finding.check != REALISED_SCORE else None
+    return f"{finding.check}: {about}" if about else finding.check
+
+
+def _rng(salt: int) -> np.random.Generator:
+    return np.random.default_rng((0, salt))
