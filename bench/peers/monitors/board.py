@@ -84,7 +84,7 @@ def _alarms_in_all(records: Sequence[Record]) -> str:
     head = ["", "rows", "model-years", "windows alarmed", "share", "alarms a model-year", "95 % at most"]
     return (
         table(head, rows)
-        + "\n\nAn alarm is a cause that begins (it counts again after a window without it). * Fewer windows than a "
+        + "\n\nAn alarm is a cause that begins, and again after a window without it. * Fewer windows than a "
         "year: the figure is the share of windows alarmed, times 365."
     )
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
+from peers.monitors.watching import cause_of
 from peers.monitors.worlds import Rows, World
 from tenure.core.evidence import Finding, Verdict
 from tenure.core.modelling import Score
 from tenure.core.project import MonitoringSection, ValueSection
 from tenure.monitoring.alarm import (
-    REALISED_SCORE,
     MaturedWindow,
     Promise,
     alarm_levels,
@@ -25,7 +25,11 @@ from tenure.monitoring.alarm import (
     ruler_of,
 )
 from tenure.monitoring.betting import NEEDED
+from tenure.monitoring.drift_findings import estimate_finding
+from tenure.monitoring.estimation.estimator import Estimator, drop
+from tenure.monitoring.estimation.ledger import audited
 from tenure.monitoring.falls import FallLimit
+from tenure.monitoring.prices import TOLERANCE
 from tenure.monitoring.realised import Answered
 from tenure.monitoring.reference import Said, cut_reference, normal_of
 from tenure.monitoring.watching import Aim, Looked, Watch
@@ -47,6 +51,7 @@ class Ours:
     """
 
     watch: Watch
+    promised: float
     promise: Promise | None
     limit: FallLimit | None
     seen: list[Looked] = field(default_factory=list)
@@ -61,15 +66,30 @@ class Ours:
         faults = self.watch.faults(rows)
         looked = self.watch.look(rows, faults, learning=len(self.seen) < NEEDED)
         self.seen = [*self.seen, looked][-KEPT_WINDOWS:]
-        judged = self.watch.judge(self.seen, self.watch.course(self.seen), rows, faults)
-        findings = [*judged.findings, *self._outcomes(start, window)]
-        return [_cause(finding) for finding in findings if finding.verdict in (Verdict.FAIL, Verdict.ERROR)]
+        course = self.watch.course(self.seen)
+        findings = [*self.watch.judge(self.seen, course, rows, faults).findings, *self._outcomes(start, window)]
+        if course.alarmed[-1]:  # else an estimate pages nobody
+            findings.append(self._estimated(window))
+        return [cause_of(finding) for finding in findings if finding.verdict in (Verdict.FAIL, Verdict.ERROR)]
 
     def _outcomes(self, start: datetime, window: Rows) -> tuple[Finding, ...]:
         if self.promise is None:
             return ()
         self.matured = [*self.matured, MaturedWindow(start, Answered(window.target, window.said))][-KEPT_WINDOWS:]
         return judge_realised(self.matured, self.promise, _VALUE, level=_LEVELS.realised, limit=self.limit)
+
+    def _estimated(self, window: Rows) -> Finding:
+        """Judge the estimate of a window against the promise; no earlier one has been held against the truth."""
+        estimator = Estimator.learned(
+            self.watch.aim.metric,
+            self.watch.said.task,
+            self.watch.normal.known,
+            importance=self.watch.importance,
+        )
+        metric, skill = self.watch.aim.metric, self.watch.aim.skill
+        told = audited(estimator.estimate(window.features, window.said), (), skill=skill, still=self.promised)
+        fall = drop(told, metric, self.promised)
+        return estimate_finding(told, fall, tolerance=TOLERANCE * skill, label=metric.label, alarmed=True)
 
     def fork(self) -> Ours:
         """Return one that has seen the same."""
@@ -108,7 +128,8 @@ def start(world: World, rows: int, *, outcomes: bool = False) -> Ours:
         rng=_rng,
     )
     promise = _promise(world, rows) if outcomes else None
-    return Ours(watch, promise, None if promise is None else realised_limit(promise, _VALUE, level=_LEVELS.realised))
+    limit = None if promise is None else realised_limit(promise, _VALUE, level=_LEVELS.realised)
+    return Ours(watch, world.score(world.learned), promise, limit)
 
 
 def _promise(world: World, rows: int) -> Promise | None:
@@ -121,12 +142,6 @@ def _promise(world: World, rows: int) -> Promise | None:
     worse = promised - skill if world.metric.greater_is_better else promised + skill
     expected, baseline = (Score(world.metric.name, v, v, v, len(reference)) for v in (promised, worse))
     return promise_of(ruler, reference, expected=expected, baseline=baseline, chance=chance)
-
-
-def _cause(finding: Finding) -> str:
-    """Return the check with its column; the windows that a realised score is about are no cause of their own."""
-    about = finding.subject if finding.check != REALISED_SCORE else None
-    return f"{finding.check}: {about}" if about else finding.check
 
 
 def _rng(salt: int) -> np.random.Generator:

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from peers.monitors.results import Record, Results
+from peers.monitors.watching import cause_of
 from peers.suite import Entry
 from tenure.core.evidence import Verdict
 from tenure.core.health import HealthReport
@@ -260,11 +261,8 @@ def _moment(when: Any) -> datetime:
 
 def _step(health: HealthReport, start: datetime, rows: int, before: set[str]) -> tuple[Record, set[str]]:
     """Return what was said after one window, and the causes that page somebody; those of the look before are old."""
-    paging = {
-        f"{f.check}: {f.subject}" if f.subject else f.check: f.measurement.says
-        for f in health.findings
-        if f.verdict in (Verdict.FAIL, Verdict.ERROR)
-    }
+    failing = [finding for finding in health.findings if finding.verdict in (Verdict.FAIL, Verdict.ERROR)]
+    paging = {cause_of(finding): finding.measurement.says for finding in failing}
     now = next((window for window in reversed(health.windows) if window.start <= start.isoformat() < window.end), None)
     changed = [
         {

@@ -36,7 +36,6 @@ def _scanned(reference: Path, current: Path) -> dict[str, float]:
 def _both(reference: Path, current: Path) -> dict[str, float]:
     """Do what the peers do: learn the reference file, sketch the other one, and judge every column."""
     from tenure.monitoring.evidence import evidence
-
     from tenure.monitoring.sketch_files import sketch_file
 
     started = time.perf_counter()

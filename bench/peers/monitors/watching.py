@@ -11,6 +11,8 @@ import numpy as np
 
 from peers.monitors.worlds import Rows, World, world_of
 from peers.suite import Entry
+from tenure.core.evidence import Finding
+from tenure.monitoring.alarm import REALISED_SCORE
 
 PAGE: Final = "page"
 DATASET: Final = "dataset"
@@ -70,6 +72,12 @@ def onsets(causes: Iterable[Iterable[str]]) -> int:
         count += len(now - before)
         before = now
     return count
+
+
+def cause_of(finding: Finding) -> str:
+    """Return the check with its column; the windows that a realised score is about are no cause of their own."""
+    about = finding.subject if finding.check != REALISED_SCORE else None
+    return f"{finding.check}: {about}" if about else finding.check
 
 
 def readings(columns: Sequence[str], alarmed: Sequence[Sequence[str]], system: str) -> dict[str, list[bool]]:
