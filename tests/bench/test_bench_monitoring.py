@@ -376,8 +376,10 @@ def test_a_timeline_says_what_was_seen_when() -> None:
         "pages": ["drift: x moved"],
     }
     quiet = step | {"estimated": [None, None, None, "too few"], "realised": None, "drift": None, "pages": []}
+    rare = quiet | {"estimated": [None, 0.6, 0.9, None]}
     told = {"set": "s", "learned": 10, "replayed": 600, "window": "7d", "delay": "1d", "metric": "roc_auc"}
-    text = report([{"bench": "replay", "expected": [0.8, 0.79, 0.81], "course": [step, quiet]} | told])
+    text = report([{"bench": "replay", "expected": [0.8, 0.79, 0.81], "course": [step, quiet, rare]} | told])
     assert "| 2026-01-05 | 300 | 0.81 (0.78 to 0.84) | 0.7 (0.66 to 0.74) | 1.3 | x, y (harmless) |" in text
     assert "| refused: too few |" in text
-    assert "1 pages in 2 windows." in text
+    assert "| 0.6 to 0.9 |" in text
+    assert "1 pages in 3 windows." in text

@@ -286,9 +286,13 @@ def _timeline(record: Record) -> str:
 
 
 def _estimated(estimate: Sequence[Any] | None) -> str:
+    """Return an estimate, or only its interval, or why there is none."""
     if estimate is None:
         return ""
-    return _span(estimate[:3]) if estimate[0] is not None else f"refused: {estimate[3]}"
+    value, low, high, refused = estimate
+    if low is None or high is None:
+        return f"refused: {refused}"
+    return _span((value, low, high)) if value is not None else f"{figure(low)} to {figure(high)}"
 
 
 def _span(span: Sequence[float] | None) -> str:

@@ -194,15 +194,14 @@ def _tenure(folder: Path, *words: str) -> None:
 
 
 def _steps(workspace: Workspace, entry: Entry, rows: pl.DataFrame, way: Way, clock: Clock) -> Iterator[Record]:
-    """Yield what is said after each window: its rows are answered, ripe outcomes come in, and the model is examined."""
+    """Yield what is said after each whole window: rows are answered, ripe outcomes come in, the model is examined."""
     assert entry.time is not None
     version = workspace.champion()
     holder = Holder(version, workspace.scorer(version), workspace.project)
     length = timedelta(seconds=seconds_of(way.window))
     start, before, known = _moment(rows[entry.time][0]), set[str](), 0
     numbered = rows.with_row_index("number")
-    while start <= _moment(rows[entry.time][-1]):
-        end = start + length
+    while (end := start + length) <= _moment(rows[entry.time][-1]) + timedelta(hours=1):
         times = pl.col(entry.time).dt.replace_time_zone("UTC")
         part = numbered.filter((times >= start) & (times < end))
         clock.now = end
