@@ -17,7 +17,7 @@ from peers.monitors.alarms import run_alarms
 from peers.monitors.board import most_a_year, report
 from peers.monitors.order import answer
 from peers.monitors.power import merged, run_power
-from peers.monitors.replay import LEARNED_SHARE, Way, cut_at_a_window, ordered
+from peers.monitors.replay import Way, cut_at_a_window, ordered
 from peers.monitors.results import Results, read
 from peers.monitors.shifts import CATEGORICAL, NUMERIC, chosen_columns, injected, shifts_of
 from peers.monitors.speed import large_files, mixed
@@ -299,10 +299,10 @@ def test_history_is_cut_at_the_start_of_a_window_and_keeps_its_order(suite_folde
     table = ordered(entry)
     assert table["number"].is_sorted()
     assert table["day"].is_sorted()
-    moved, cut = cut_at_a_window(table, entry, Way("7d", "1d"))
+    moved, cut = cut_at_a_window(table, entry, Way("7d", "1d", learned=0.4))
     begin = moved["day"][cut].replace(tzinfo=UTC)
     assert (begin - MONDAY).total_seconds() % (7 * 86_400) == 0
-    assert LEARNED_SHARE * table.height <= cut <= LEARNED_SHARE * table.height + 7
+    assert 0.4 * table.height <= cut <= 0.4 * table.height + 7
     assert moved["day"].is_sorted()
     assert moved.drop("day").equals(table.drop("day"))
 

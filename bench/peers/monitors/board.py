@@ -302,6 +302,6 @@ def _span(span: Sequence[float] | None) -> str:
     return figure(value) if low is None or high is None else f"{figure(value)} ({figure(low)} to {figure(high)})"
 
 
-def _names(names: Sequence[str], most: int = 4) -> str:
+def _names(names: Sequence[str], most: int = 3) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
