@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
+from textwrap import shorten
 from typing import Any, Final
 
 from scipy.stats import chi2
@@ -16,6 +17,7 @@ from peers.monitors.watching import OURS, PAGE
 COSTLY: Final = 0.05
 HARMLESS: Final = 0.005
 _YEAR: Final = 365
+_LONGEST: Final = 140
 _NAMES: Final = {
     (OURS, PAGE): "tenure, pages",
     ("evidently", "dataset"): "Evidently, dataset drift",
@@ -81,6 +83,14 @@ def _alarms_in_all(records: Sequence[Record]) -> str:
                 figure(most_a_year(began, years), 3) if is_whole else "",
             ]
         )
+    ours = [record for record in records if record["system"] == OURS]
+    if len({record["rows"] for record in ours}) > 1:
+        windows = sum(record["windows"] for record in ours)
+        alarmed, began = (sum(r["readings"][PAGE][what] for r in ours) for what in ("windows", "onsets"))
+        years, share = windows / _YEAR, f"{100 * alarmed / windows:.1f} %"
+        bound = figure(most_a_year(began, years), 3)
+        told = [f"{years:.1f}", f"{alarmed:,} of {windows:,}", share, figure(began / years, 3), bound]
+        rows.insert(0, [_NAMES[OURS, PAGE], "all", *told])
     head = ["", "rows", "model-years", "windows alarmed", "share", "alarms a model-year", "95 % at most"]
     return (
         table(head, rows)
@@ -94,7 +104,7 @@ def _alarms_by_set(records: Sequence[Record]) -> str:
     columns: list[tuple[str, int]] = []
     for name, size, chosen, counts in _readings(records):
         columns.append((name, size))
-        for which in {record["set"] for record in chosen}:
+        for which in dict.fromkeys(record["set"] for record in chosen):
             mine = [(r, c) for r, c in zip(chosen, counts, strict=True) if r["set"] == which]
             windows = sum(r["windows"] for r, _ in mine)
             what = "onsets" if all(_in_a_row(r) for r, _ in mine) else "windows"
@@ -273,7 +283,7 @@ def _timeline(record: Record) -> str:
             ),
             _names(step["faults"]),
             step["status"],
-            "<br>".join(step["pages"]),
+            "<br>".join(shorten(page, _LONGEST) for page in step["pages"]),
         ]
         for step in record["course"]
     ]
