@@ -66,7 +66,7 @@ class Ours:
         faults = self.watch.faults(rows)
         looked = self.watch.look(rows, faults, learning=len(self.seen) < NEEDED)
         self.seen = [*self.seen, looked][-KEPT_WINDOWS:]
-        course = self.watch.course(self.seen)
+        course = self.watch.course(self.seen, measured=False)
         findings = [*self.watch.judge(self.seen, course, rows, faults).findings, *self._outcomes(start, window)]
         if course.alarmed[-1]:  # else an estimate pages nobody
             findings.append(self._estimated(window))
