@@ -246,6 +246,19 @@ def test_what_does_not_go_through_within_a_day_is_given_up_and_the_ledger_says_s
     workspace.ledger.verify()
 
 
+def test_a_message_that_is_old_before_it_is_tried_is_still_tried_five_times(opened: Open, clock: Any) -> None:
+    with webhook(500) as hook:
+        workspace = opened(f'webhook = "{hook.url}"')
+        alarm(workspace, "age")
+        clock.advance(3 * DAY)
+        ways = []
+        for _ in range(6):
+            ways += [way for way, _ in sent(workspace)]
+            clock.advance(3600)
+    assert ways == [Way.LATER] * 4 + [Way.NEVER]
+    assert len(hook.calls) == 5
+
+
 def test_who_does_not_answer_at_all_is_called_again() -> None:
     with webhook() as hook:
         hook.wait.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from small_worlds import SMALL_PROJECT, small_world
-from tenure.core.alarms import Severity, Sighting
+from tenure.core.alarms import Alarm, AlarmStatus, Severity, Sighting
 from tenure.core.evidence import Finding, Measurement, Verdict
 from tenure.core.health import Change, Health, HealthReport, Price, Reading, Span, WindowHealth
 from tenure.core.lifecycle import OutcomeRecord, PredictionRecord
@@ -42,11 +43,20 @@ def window(
 
 
 def found(
-    *findings: Finding, windows: tuple[WindowHealth, ...] = (), changes: tuple[Change, ...] = (), size: str = "1d"
+    *findings: Finding,
+    windows: tuple[WindowHealth, ...] = (),
+    changes: tuple[Change, ...] = (),
+    size: str = "1d",
+    alarms: tuple[Alarm, ...] = (),
 ) -> dict[str, Sighting]:
     health = HealthReport(findings, version=1, windows=windows, changes=changes)
-    seen = sightings_of(health, MonitoringSection(window=size), currency="EUR", now=NOW)
+    seen = sightings_of(health, MonitoringSection(window=size), currency="EUR", now=NOW, alarms=alarms)
     return {sighting.kind: sighting for sighting in seen}
+
+
+def taken(kind: str, version: int | None = None) -> Alarm:
+    """Return a page that a person takes care of."""
+    return Alarm(1, kind, version, Severity.PAGE, AlarmStatus.ACKNOWLEDGED, "It is bad.", ("x",), (), 0, 0)
 
 
 def names(sighting: Sighting) -> list[tuple[str, Severity]]:
@@ -81,10 +91,29 @@ def test_a_model_that_does_badly_on_broken_rows_is_a_symptom_of_the_feed() -> No
     seen = found(*bad, windows=windows)
     assert names(seen["feed"]) == [("age", Severity.PAGE), ("the model", Severity.PAGE)]
     assert (names(seen["performance"]), seen["performance"].judged) == ([], False)
-    mended = found(finding("missing-values", Verdict.PASS, "age"), bad[1], windows=windows)
+    mended = found(finding("missing-values", Verdict.PASS, "age"), bad[1], windows=windows, alarms=(taken("feed"),))
     assert (names(mended["feed"]), mended["feed"].lead) == ([("the model", Severity.PAGE)], "")
     later = found(bad[1], windows=(*windows, window(1, known=500)))
     assert (names(later["feed"]), names(later["performance"])) == ([], [("the model", Severity.PAGE)])
+
+
+@pytest.mark.parametrize(
+    ("feed", "alarms"),
+    [(Verdict.WARN, ()), (Verdict.PASS, ()), (Verdict.FAIL, (taken("performance", 1),))],
+    ids=["harmless", "mended before anyone was told", "a fall with an alarm of its own"],
+)
+def test_a_fall_stays_one_of_performance(feed: Verdict, alarms: tuple[Alarm, ...]) -> None:
+    bad = (finding("missing-values", feed, "age"), finding("realised-score", Verdict.FAIL))
+    windows = (window(3, known=500, faults=("missing-values: age",)), window(2, known=500))
+    seen = found(*bad, windows=windows, alarms=alarms)
+    assert names(seen["performance"]) == [("the model", Severity.PAGE)]
+    assert "the model" not in dict(names(seen["feed"]))
+
+
+def test_an_alarm_of_another_version_keeps_no_fall_from_the_feed() -> None:
+    bad = (finding("missing-values", Verdict.FAIL, "age"), finding("realised-score", Verdict.FAIL))
+    windows = (window(2, known=500, faults=("missing-values: age",)),)
+    assert "the model" in dict(names(found(*bad, windows=windows, alarms=(taken("performance", 7),))["feed"]))
 
 
 def test_a_broken_check_is_a_cause_of_its_own_and_tells_nothing_of_what_it_checks() -> None:
@@ -112,19 +141,24 @@ def test_an_estimate_is_a_cause_of_the_version() -> None:
     assert (names(seen), seen.version) == ([("the model", Severity.NOTICE)], 1)
 
 
-def test_an_alarm_of_all_columns_together_brings_the_dearest_price() -> None:
-    price = Price(Reading.WORLD, Span(0.01, 0.0, 0.02), Span(0.031, 0.012, 0.05))
-    changes = (Change("age", "It moved.", price=price), Change("plan", "It moved."))
-    seen = found(finding("drift", Verdict.FAIL), finding("psi", Verdict.WARN, "plan"), changes=changes)["drift"]
-    assert [symptom.price for symptom in seen.symptoms] == ["3.1% of the skill (1.2% to 5.0%)", None]
+def test_an_alarm_of_many_columns_brings_the_price_that_it_names() -> None:
+    broken = Change("age", "It broke.", price=Price(Reading.WORLD, Span(0.1, 0.1, 0.1), Span(0.5, 0.4, 0.6)))
+    moved = Change("plan", "It moved.", price=Price(Reading.WORLD, Span(0.01, 0.0, 0.02), Span(0.031, 0.012, 0.05)))
+    alarm = finding("drift", Verdict.FAIL)
+    named = replace(alarm, measurement=replace(alarm.measurement, evidence={"priced": "plan"}))
+    for drift, price in ((named, "about 3.1% (1.2% to 5.0%) of the skill"), (alarm, None)):
+        (symptom,) = found(drift, changes=(broken, moved))["drift"].symptoms
+        assert symptom.price == price
 
 
 def test_what_drifted_brings_its_price() -> None:
-    price = Price(Reading.INSTRUMENT, Span(0.01, 0.0, 0.02), Span(0.031, 0.012, 0.05), Span(1200.0, 400.0, 2000.0))
+    price = Price(Reading.INSTRUMENT, Span(0.01, 0.0, 0.02), Span(0.031, -0.012, 0.05), Span(1200.0, 400.0, 2000.0))
     moved = Change("age", "It moved.", since="2026-02-20", price=price)
     changes = (moved, Change("plan", "It moved.", price=price, harmless=True))
     seen = found(finding("drift", Verdict.FAIL, "age"), finding("psi", Verdict.WARN, "plan"), changes=changes)["drift"]
-    assert seen.symptoms[0].price == "3.1% of the skill (1.2% to 5.0%), 1,200 EUR per 1,000 decisions (400 to 2,000)"
+    assert seen.symptoms[0].price == (
+        "about 3.1% (0% to 5.0%) of the skill, and 1,200 EUR per 1,000 decisions (400 to 2,000)"
+    )
     assert (seen.symptoms[0].since, seen.symptoms[0].hint) == ("2026-02-20", "Ask.")
     assert seen.symptoms[1].price == "harmless: within the tolerance even at worst"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import lightgbm as lgb
@@ -18,6 +19,7 @@ from tenure.core.metrics import METRICS, Targets
 from tenure.core.modelling import Floats
 from tenure.core.project import ValueSection
 from tenure.core.value import Flags
+from tenure.monitoring.price_losses import money_at_stake
 from tenure.monitoring.price_moves import moved_like
 from tenure.monitoring.prices import ALL_TOGETHER, Priced, is_harmful, is_harmless, priced
 
@@ -65,7 +67,7 @@ KNOWN = world()
 SKILL = AUC(KNOWN.target, KNOWN.predicted) - 0.5
 
 
-def price_of(window: pl.DataFrame, *subjects: str, known: Rows = KNOWN) -> Priced:
+def price_of(window: pl.DataFrame, *subjects: str, known: Rows = KNOWN, value: ValueSection = MONEY) -> Priced:
     return priced(
         known,
         window,
@@ -73,7 +75,7 @@ def price_of(window: pl.DataFrame, *subjects: str, known: Rows = KNOWN) -> Price
         answer=chances,
         metric=AUC,
         skill=SKILL,
-        value=MONEY,
+        value=value,
         rng=np.random.default_rng(0),
     )
 
@@ -256,6 +258,81 @@ def test_money_is_told_where_the_owner_gave_values_and_actions_are_known() -> No
     assert nameless.prices["strong"].money is None
 
 
+def all_said_yes(rows: int = 2_000) -> pl.DataFrame:
+    """Return a window whose order is kept and in which nearly every answer is yes."""
+    return made(np.random.default_rng(9), rows).with_columns(pl.col("strong") + 2.5)
+
+
+def test_a_move_that_keeps_the_order_and_loses_the_owners_money_is_harm() -> None:
+    found = price_of(all_said_yes(), "strong")
+    price = found.prices["strong"]
+    assert is_harmless(price)
+    assert found.money_limit is not None
+    assert price.money is not None
+    assert price.money.low > found.money_limit
+    assert not found.is_harmless("strong")
+    assert found.is_harmful("strong")
+
+
+def test_money_of_a_column_that_decides_nothing_is_harmless() -> None:
+    found = price_of(made(np.random.default_rng(9), 500).with_columns(pl.col("noise") * 3 + 2), "noise")
+    assert found.prices["noise"].money is not None
+    assert found.is_harmless("noise")
+
+
+def test_decisions_that_turn_are_not_harmless_where_nobody_said_what_they_are_worth() -> None:
+    found = price_of(all_said_yes(), "strong", "noise", value=ValueSection())
+    assert is_harmless(found.prices["strong"])
+    assert 0.2 < found.swayed["strong"] < 0.9
+    assert not found.is_harmless("strong")
+    assert not found.is_harmful("strong")
+    assert found.is_harmless("noise")
+    assert ("noise" in found.swayed, found.money_limit) == (False, None)
+
+
+@pytest.mark.parametrize("value", [MONEY, ValueSection(capacity=10)], ids=["money tells", "only the likeliest count"])
+def test_turned_decisions_count_only_where_nothing_else_tells_what_they_cost(value: ValueSection) -> None:
+    assert price_of(all_said_yes(300), "strong", value=value).swayed == {}
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_chance_turns_no_decisions(rows: int) -> None:
+    for seed in range(8):
+        window = made(np.random.default_rng(seed), rows)
+        assert price_of(window, "strong", "plan", value=ValueSection()).swayed == {}
+
+
+def test_the_dearest_costs_most_in_skill_or_in_money() -> None:
+    window = all_said_yes().with_columns(renamed(made(np.random.default_rng(9), 2_000), 0.1)["plan"])
+    found = price_of(window, "strong", "plan", "noise")
+    assert found.prices["plan"].skill.low > found.prices["strong"].skill.low
+    assert found.dearest(["plan", "strong", "noise", "unknown"]) == "strong"
+    assert found.dearest(["unknown"]) is None
+
+
+def test_fewer_rows_worth_acting_on_are_no_loss_of_money() -> None:
+    """The model makes less where fewer rows are a yes; its decisions are no worse for it."""
+    fresh = world(60_000, seed=77)
+    at = np.random.default_rng(1).random(60_000) < np.where(fresh.features["strong"].to_numpy() < -0.8, 1.0, 0.25)
+    found = price_of(fresh.features.filter(at)[:3_000], "strong")
+    price = reading(found, "strong", Reading.WORLD)
+    assert price is not None
+    assert price.money is not None
+    assert found.money_limit is not None
+    assert price.money.high < found.money_limit
+
+
+def test_what_the_model_makes_is_told_against_doing_without_it() -> None:
+    chance, target = np.array([0.9, 0.8, 0.7, 0.1]), np.array([1, 1, 0, 1])
+    both = np.column_stack([1 - chance, chance])
+    assert money_at_stake(MONEY, target, both, chance > 0.5) == pytest.approx(1_000 * (10 + 10 - 4) / 4)
+    assert money_at_stake(MONEY, target, both, np.array([False, False, True, False])) is None
+    assert money_at_stake(ValueSection(), target, both, chance > 0.5) is None
+    numbers = np.array([1.0, 2.0, 6.0])
+    spent = ValueSection(error_cost=3.0)
+    assert money_at_stake(spent, numbers, numbers + 0.5, None) == pytest.approx(1_000 * 3 * (5 / 3 - 0.5))
+
+
 def test_what_cannot_be_priced_is_named_with_its_reason() -> None:
     window = made(np.random.default_rng(9), 500)
     assert price_of(window, "the prediction").unpriced == {"the prediction": "the model does not read it."}
@@ -314,6 +391,37 @@ def test_a_grid_of_values_stays_on_its_grid() -> None:
     known = pl.Series("x", rng.integers(0, 6, 2_000).astype(float))
     window = pl.Series("x", rng.integers(0, 6, 900).astype(float) + 2)
     assert set(moved_like(known, window, rng).to_list()) <= {2.0, 3.0, 4.0, 5.0, 6.0, 7.0}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cells"),
+    [
+        (pl.Date, [date(2025, 1, 1 + i) for i in range(28)]),
+        (pl.Datetime("us"), [datetime(2025, 1, 1) + timedelta(hours=i) for i in range(28)]),
+        (
+            pl.Datetime("ms", "Europe/Berlin"),
+            [datetime(2025, 3, 29, tzinfo=UTC) + timedelta(hours=i) for i in range(28)],
+        ),
+        (pl.Datetime("ns", "UTC"), [datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=i) for i in range(28)]),
+        (pl.Time, [time(i % 24) for i in range(28)]),
+        (pl.Boolean, [True, False] * 14),
+        (pl.Int64, list(range(28))),
+        (pl.Float32, [float(i) for i in range(28)]),
+    ],
+    ids=str,
+)
+def test_moved_values_keep_the_dtype_that_the_model_reads(dtype: pl.DataType, cells: list[object]) -> None:
+    known = pl.Series("when", cells * 20, dtype=dtype)
+    window = pl.Series("when", [*cells[14:], *[None] * 14] * 20, dtype=dtype)
+    moved = moved_like(known, window, np.random.default_rng(0))
+    assert (moved.dtype, moved.name, len(moved)) == (known.dtype, "when", len(known))
+    full = moved.drop_nulls().drop_nans() if moved.dtype.is_float() else moved.drop_nulls()
+    assert abs(len(full) / len(moved) - 0.5) < 0.05
+    assert full.min() >= window.min()
+    assert full.max() <= window.max()
+    emptied = moved_like(known, window.clear().extend_constant(None, 60), np.random.default_rng(0))
+    assert emptied.dtype == known.dtype
+    assert (emptied.is_nan() if emptied.dtype.is_float() else emptied.is_null()).all()
 
 
 def test_names_that_are_always_new_do_not_move() -> None:

@@ -160,10 +160,20 @@ def test_a_broken_column_that_costs_pages_at_once(watch: Watch) -> None:
 
 def test_a_learning_watch_raises_no_drift_alarm() -> None:
     young = watch_of(windows=4)
-    judged = run(young, 2, lambda _, frame: frame.with_columns(pl.col("strong") * 0.4))
+    judged = run(young, 2, lambda _, frame: frame.with_columns(pl.col("idle") + 2.0, pl.col("strong") * 0.8))
     drift = next(finding for finding in judged[1].findings if finding.check == DRIFT)
     assert drift.verdict is Verdict.SKIPPED
     assert "learning" in drift.says
+
+
+def test_what_costs_far_too_much_pages_in_its_second_window_while_the_rest_is_still_learned() -> None:
+    shrunk = pl.col("strong") * 0.4
+    judged = run(watch_of(windows=4), 3, lambda number, frame: frame.with_columns(shrunk) if number >= 1 else frame)
+    assert [DRIFT in pages(each) for each in judged] == [False, False, True]
+    (drift,) = (finding for finding in judged[2].findings if finding.check == DRIFT)
+    assert drift.says.startswith("'strong' moved far in two windows running; that costs about ")
+    assert "still being learned" in drift.says
+    assert drift.measurement.evidence["since"] == (START + DAY).isoformat()
 
 
 UGLY: dict[str, Callable[[int], pl.Series]] = {

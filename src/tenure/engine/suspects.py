@@ -145,10 +145,10 @@ def _priced(change: Change) -> str:
         return f"What it costs is not known: {change.unpriced or 'it was not priced.'}"
     read = "is measured or sent differently" if price.reading is Reading.INSTRUMENT else "brings other rows"
     told = "at least" if price.skill.low > TOLERANCE else "perhaps"
-    least = f"{told} {max(price.skill.low if told == 'at least' else price.skill.value, 0.0):.1%}"
-    return (
-        f"If it {read}, it costs {least} of the model's skill ({share_words(price.skill)}); {TOLERANCE:.0%} is borne."
-    )
+    share = max(price.skill.low if told == "at least" else price.skill.value, 0.0)
+    least = f"{told} {share:.1%}" if share <= 1 else "more than all"
+    ends = f" ({share_words(price.skill)})" if price.skill.value <= 1 else ""
+    return f"If it {read}, it costs {least} of the model's skill{ends}; {TOLERANCE:.0%} is borne."
 
 
 def _todo(change: Change) -> str:
@@ -322,7 +322,8 @@ def _part(part: Span, parts: FallParts) -> str:
 
 def share_words(span: Span) -> str:
     """Return a share of the skill in words."""
-    return f"{span.value:.1%} ({span.low:.1%} to {span.high:.1%})"
+    value, low, high = (max(bound, 0.0) for bound in (span.value, span.low, span.high))
+    return f"{value:.1%} ({low:.1%} to {high:.1%})" if value <= 1 else "more than all"
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -9,18 +9,23 @@ from datetime import datetime
 from typing import Any, Final
 
 from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
-from tenure.core.health import Change, Estimate, Price, Reading, Span
+from tenure.core.health import AlarmRate, Change, Estimate, Price, Reading, Span
 from tenure.monitoring.alarm import noted
 from tenure.monitoring.detector import DriftCourse
 from tenure.monitoring.evidence import Evidence, percent
 from tenure.monitoring.figures import figure
 from tenure.monitoring.inputs import DECISION, PREDICTION
-from tenure.monitoring.prices import ALL_TOGETHER, TOLERANCE, Priced, is_harmful, is_harmless
+from tenure.monitoring.prices import ALL_TOGETHER, TOLERANCE, Priced, is_harmful
 
 DRIFT: Final = "drift"
 ESTIMATED_SCORE: Final = "estimated-score"
 PSI: Final = "psi"
 _NAMED: Final = 3
+_BLAMED: Final = 0.1
+_FAR_SKILL: Final = 0.1
+_FAR_MONEY: Final = 10.0
+"""What pages even while what is normal is still being learned: this share of the skill, so many times the money."""
+_DRIFT_HINT: Final = "See what changed with: tenure diagnose. Outcomes will tell whether it does harm."
 _READ_AS: Final = {
     Reading.INSTRUMENT: "if the columns are measured differently",
     Reading.WORLD: "if other rows come than before",
@@ -50,12 +55,35 @@ def since(traces: Sequence[Trace], holds: Sequence[bool]) -> datetime:
     return start
 
 
-def price_words(price: Price) -> str:
-    """Say what a shift costs: 'costs about 5 % (3 to 7 %) of the skill'."""
-    low, high = max(price.skill.low, 0.0), max(price.skill.high, 0.0)
+def price_words(price: Price, *, currency: str = "") -> str:
+    """Say what a shift costs: 'about 5 % (3 to 7 %) of the skill', and the money where the owner gave values."""
+    if price.money is None:
+        return _skill_words(price.skill)
+    low, value, high = (max(bound, 0.0) for bound in (price.money.low, price.money.value, price.money.high))
+    per = f"{currency} per 1,000 decisions".strip()
+    if round(high) == 0:
+        return f"{_skill_words(price.skill)}, and no money"
+    if price.money.low <= 0:
+        return f"{_skill_words(price.skill)}, and at most {high:,.0f} {per}"
+    return f"{_skill_words(price.skill)}, and {value:,.0f} {per} ({low:,.0f} to {high:,.0f})"
+
+
+def _skill_words(skill: Span) -> str:
+    low, high = max(skill.low, 0.0), max(skill.high, 0.0)
     if high < TOLERANCE:
-        return f"costs at most {percent(high)} of the skill"
-    return f"costs about {percent(max(price.skill.value, 0.0))} ({percent(low)} to {percent(high)}) of the skill"
+        return f"at most {percent(high)} of the skill"
+    if skill.value > 1:
+        return "more than all of its skill" + (f" (at least {percent(low)})" if low < 1 else "")
+    most = percent(high) if high <= 1 else "all"
+    return f"about {percent(max(skill.value, 0.0))} ({percent(low)} to {most}) of the skill"
+
+
+def _costs(subject: str, priced: Priced) -> str:
+    """Say what the shift of a priced subject costs, and turns."""
+    cost = f"costs {price_words(priced.prices[subject], currency=priced.currency)}"
+    return cost + (
+        f", and turns {percent(priced.swayed[subject])} of the decisions" if subject in priced.swayed else ""
+    )
 
 
 def weighed_faults(faults: Sequence[Finding], priced: Priced, traces: Sequence[Trace]) -> tuple[Finding, ...]:
@@ -72,10 +100,10 @@ def _weighed(finding: Finding, priced: Priced, traces: Sequence[Trace]) -> Findi
     price = priced.prices.get(subject)
     if finding.verdict is not Verdict.FAIL or price is None:
         return dated
-    says = f"{finding.says} It {price_words(price)}."
+    says = f"{finding.says} It {_costs(subject, priced)}."
     said = replace(dated, measurement=replace(dated.measurement, says=says))
     priced_at = noted(said, skill=price.skill.value, skill_high=price.skill.high)
-    return replace(priced_at, verdict=Verdict.WARN) if is_harmless(price) else priced_at
+    return replace(priced_at, verdict=Verdict.WARN) if priced.is_harmless(subject) else priced_at
 
 
 def evidence_findings(
@@ -88,9 +116,8 @@ def evidence_findings(
         if item.column in broken:
             continue
         measured = item.measured(PSI)
-        price = priced.prices.get(item.column)
-        if item.coloured and price is not None:
-            measured = replace(measured, says=f"{measured.says.removesuffix('.')}; it {price_words(price)}.")
+        if item.coloured and item.column in priced.prices:
+            measured = replace(measured, says=f"{measured.says.removesuffix('.')}; it {_costs(item.column, priced)}.")
         finding = threshold.judge(measured, check=PSI)
         share = importance.get(item.column)
         findings.append(finding if share is None else noted(finding, importance=share))
@@ -98,38 +125,82 @@ def evidence_findings(
 
 
 def drift_finding(course: DriftCourse, at: int, priced: Priced, traces: Sequence[Trace]) -> Finding:
-    """Return where the drift detector stands after window `at`; it pages only where the drift surely costs skill."""
-    rate = course.rate
-    if rate.learning:
-        reason = f"learning: {rate.known} of {rate.needed} windows are known."
-        return Finding(DRIFT, Verdict.SKIPPED, Measurement(DRIFT, 0.0, skipped=reason))
+    """Return where the drift detector stands after window `at`; it pages only where the drift surely costs something.
+
+    Its price is that of what it blames; a broken column is told with its feed. `traces` go up to that window.
+    """
+    if course.rate.learning:
+        return _learning(course.rate, priced, traces)
     level, alarmed = course.levels[at], course.alarmed[at]
-    blame = [name for name, part in course.columns[at].items() if part >= 0.1][:_NAMED]
-    dearest = max(priced.prices.values(), key=lambda price: price.skill.low, default=None)
-    harmful = alarmed and dearest is not None and is_harmful(dearest)
+    blamed = [name for name, part in course.columns[at].items() if part >= _BLAMED]
+    broken = traces[-1].broken
+    dearest = priced.dearest(_priced_for(blamed, broken, priced))
+    harmful = alarmed and dearest is not None and priced.is_harmful(dearest)
     threshold = Threshold(warn=1.0, fail=1.0 if harmful else math.inf)
     measurement = Measurement(
         DRIFT,
         max(level, 1.0 + 1e-9) if alarmed else min(level, 1.0),
-        says=_drift_words(alarmed, blame, dearest),
-        hint="See what changed with: tenure diagnose. Outcomes will tell whether it does harm.",
-        evidence={"level": level, "blame": course.blame[at], "allowed_per_year": rate.allowed},
+        says=_drift_words(blamed, broken, dearest, priced) if alarmed else "The rows wobble as they always did.",
+        hint=_DRIFT_HINT,
+        evidence={"level": level, "blame": course.blame[at], "allowed_per_year": course.rate.allowed},
     )
     finding = threshold.judge(measurement, check=DRIFT)
     if not alarmed:
         return finding
-    began = since(traces, list(course.alarmed[: at + 1]))
-    return noted(finding, since=began.isoformat())
+    return noted(finding, since=since(traces, list(course.alarmed[: at + 1])).isoformat(), priced=dearest)
 
 
-def _drift_words(alarmed: bool, blame: Sequence[str], price: Price | None) -> str:
-    if not alarmed:
-        return "The rows wobble as they always did."
-    whom = ", ".join(f"{name!r}" for name in blame) or "The columns"
-    says = f"{whom} moved further than {'it' if len(blame) == 1 else 'they'} ever did by chance"
-    if price is None:
-        return f"{says}; what that costs cannot be told."
-    return f"{says}; that {price_words(price)}, {_READ_AS[price.reading]}."
+def _priced_for(blamed: Sequence[str], broken: Collection[str], priced: Priced) -> Collection[str]:
+    """Return whose price an alarm may have; all together say nothing where one of them is broken."""
+    own = {name for name in blamed if name not in broken and name != ALL_TOGETHER}
+    if broken:
+        return own
+    if own <= {PREDICTION, DECISION} and ALL_TOGETHER not in priced.prices:
+        return priced.prices  # nothing is blamed that comes in, so whatever moved is the cause
+    return own | {ALL_TOGETHER}
+
+
+def _drift_words(blamed: Sequence[str], broken: frozenset[str], dearest: str | None, priced: Priced) -> str:
+    """Say what moved, and what of it costs most."""
+    named = blamed[:_NAMED]
+    whom = ", ".join(f"{name!r}" for name in named) or "The columns"
+    says = f"{whom} moved further than {'it' if len(named) == 1 else 'they'} ever did by chance"
+    if dearest is None:
+        why = "what broke in the feed is told by itself" if broken else "what that costs cannot be told"
+        return f"{says}; {why}."
+    whose = "that" if named == [dearest] else ALL_TOGETHER if dearest == ALL_TOGETHER else f"{dearest!r}"
+    cost = _costs(dearest, priced)
+    if whose == ALL_TOGETHER:
+        cost = "cost" + cost.removeprefix("costs")
+    return f"{says}; {whose} {cost}, {_READ_AS[priced.prices[dearest].reading]}."
+
+
+def _learning(rate: AlarmRate, priced: Priced, traces: Sequence[Trace]) -> Finding:
+    """Return that the detector learns; a column that cost far too much in both of the latest windows pages."""
+    known = f"{rate.known} of {rate.needed} windows are known"
+    limit = None if priced.money_limit is None else _FAR_MONEY * priced.money_limit
+    twice = traces[-1].moved & traces[-2].moved if len(traces) > 1 else frozenset()
+    dearest = priced.dearest(
+        [
+            name
+            for name in twice
+            if name in priced.prices and is_harmful(priced.prices[name], tolerance=_FAR_SKILL, money_limit=limit)
+        ]
+    )
+    if dearest is None:
+        return Finding(DRIFT, Verdict.SKIPPED, Measurement(DRIFT, 0.0, skipped=f"learning: {known}."))
+    measurement = Measurement(
+        DRIFT,
+        priced.burden(dearest),
+        says=(
+            f"{dearest!r} moved far in two windows running; that {_costs(dearest, priced)}, "
+            f"{_READ_AS[priced.prices[dearest].reading]}. What is normal is still being learned: {known}."
+        ),
+        hint=_DRIFT_HINT,
+        evidence={"priced": dearest, "allowed_per_year": rate.allowed},
+    )
+    began = since(traces, [dearest in trace.moved for trace in traces])
+    return noted(Finding(DRIFT, Verdict.FAIL, measurement), since=began.isoformat())
 
 
 def estimate_finding(estimate: Estimate, drop: Span | None, *, tolerance: float, label: str, alarmed: bool) -> Finding:
@@ -172,10 +243,11 @@ def changes_of(
         if not (item.coloured or item.column in blamed or item.column in broken):
             continue
         fault = broken.get(item.column)
+        moved = _with_turns(item.says or "it moved a little, and stays so", item.column, priced)
         changes.append(
             Change(
                 item.column,
-                says=fault.measurement.says if fault is not None else item.says or "it moved a little, and stays so",
+                says=moved if fault is None else fault.measurement.says,
                 since=since(traces, [trace.unwell(item.column) for trace in traces]).isoformat(),
                 psi=None if item.skipped is not None else item.psi,
                 importance=importance.get(item.column),
@@ -183,9 +255,16 @@ def changes_of(
             )
         )
     if ALL_TOGETHER in priced.prices:
-        says = f"{len(changes)} columns moved together"
+        says = _with_turns(f"{len(changes)} columns moved together", ALL_TOGETHER, priced)
         changes.append(Change(ALL_TOGETHER, says, **_cost(ALL_TOGETHER, priced)))
-    return tuple(sorted(changes, key=lambda change: -(change.price.skill.low if change.price else -1.0)))
+    return tuple(sorted(changes, key=lambda change: -priced.burden(change.subject)))
+
+
+def _with_turns(says: str, subject: str, priced: Priced) -> str:
+    """Return what is said of a change, with the share of decisions that it turns where that speaks against harmless."""
+    if subject not in priced.swayed:
+        return says
+    return f"{says.removesuffix('.')}, which turns {percent(priced.swayed[subject])} of the decisions"
 
 
 def _cost(subject: str, priced: Priced) -> dict[str, Any]:
@@ -195,5 +274,5 @@ def _cost(subject: str, priced: Priced) -> dict[str, Any]:
     return {
         "price": price,
         "unpriced": None if price is not None else priced.unpriced.get(subject),
-        "harmless": price is not None and is_harmless(price),
+        "harmless": priced.is_harmless(subject),
     }

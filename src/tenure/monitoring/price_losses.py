@@ -19,7 +19,7 @@ from tenure.core.health import Span
 from tenure.core.metrics import Metric, Targets, positive
 from tenure.core.modelling import Floats
 from tenure.core.project import ValueSection
-from tenure.core.value import PER, Flags, cost_of_errors, expected, realised
+from tenure.core.value import PER, Flags, by_everybody, by_nobody, cost_of_errors, expected, realised
 
 _Z90: Final = 1.6448536269514722
 _GROUPS: Final = 40
@@ -98,7 +98,7 @@ def promised_loss(
         ]
         lost = np.sum(each, axis=0)
     elif promise.ndim == 2 and promise.shape[1] == 2 and value.is_given and acted is not None:
-        threshold = float(positive(promise)[acted].min()) if acted.any() else np.inf
+        threshold = _threshold(promise, acted)
         made = [expected(positive(promise), positive(answers) >= threshold, value) for answers in (before, after)]
         lost = made[0] - made[1]
     else:
@@ -106,10 +106,50 @@ def promised_loss(
     return jackknifed(lambda weight: PER * float(np.average(lost, weights=weight)), len(target), rng)
 
 
-def money_made(value: ValueSection, target: Targets, predicted: Floats, acted: Flags | None) -> Floats | None:
-    """Return the money that each decision made, (n,); None where the owner gave no values that fit."""
+def _threshold(promise: Floats, acted: Flags) -> float:
+    """Return the smallest probability that was acted on."""
+    return float(positive(promise)[acted].min()) if acted.any() else np.inf
+
+
+def turned(promise: Floats, before: Floats, after: Floats, acted: Flags | None, *, window_rows: int) -> Span:
+    """Return the share of decisions that change from `before` to `after`, beyond what a window's chance turns; 90 %.
+
+    Nothing turns where nobody acts on answers. A window of n rows knows a quantile to half of one over the root of n.
+    """
+    if promise.ndim != 2 or acted is None:
+        return Span(0.0, 0.0, 0.0)
+    threshold = _threshold(promise, acted)
+    share = float(np.mean((positive(before) >= threshold) != (positive(after) >= threshold)))
+    error = _Z90 * float(np.sqrt(share * (1 - share) / max(len(before), 1) + 0.25 / max(window_rows, 1)))
+    return Span(share, max(share - error, 0.0), min(share + error, 1.0))
+
+
+def money_short(value: ValueSection, target: Targets, predicted: Floats, acted: Flags | None) -> Floats | None:
+    """Return by how much each decision fell short of the best one, (n,), 0 or less; None without values that fit.
+
+    Not what it made: where fewer rows are worth acting on, less is made, and no decision is worse.
+    """
     if predicted.ndim == 1 and value.error_cost is not None:
         return cost_of_errors(target.astype(np.float64), predicted, value.error_cost)
     if predicted.ndim == 2 and predicted.shape[1] == 2 and value.is_given and acted is not None:
-        return realised(target == 1, acted, value)
+        is_yes = target == 1
+        best: Floats = np.maximum(by_everybody(is_yes, value), by_nobody(is_yes, value))
+        return realised(is_yes, acted, value) - best
     return None
+
+
+def money_at_stake(value: ValueSection, target: Targets, predicted: Floats, acted: Flags | None) -> float | None:
+    """Return what the model makes per 1,000 decisions over doing without it; None where that is nothing or not known.
+
+    Without it nobody is acted on, or, where errors cost, every answer is the median.
+    """
+    short = money_short(value, target, predicted, acted)
+    if short is None or not len(target):
+        return None
+    if predicted.ndim == 1:
+        without = money_short(value, target, np.full(len(target), float(np.median(target))), acted)
+    else:
+        without = money_short(value, target, predicted, np.zeros(len(target), dtype=np.bool_))
+    assert without is not None  # the values fit
+    stake = PER * float(short.mean() - without.mean())
+    return stake if stake > 0 else None

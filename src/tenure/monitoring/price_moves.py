@@ -21,12 +21,16 @@ _SURE: Final = 2.5
 def moved_like(reference: pl.Series, window: pl.Series, rng: np.random.Generator) -> pl.Series:
     """Return the values of `reference` moved as `window` moved; the same length and dtype.
 
-    Both as the model reads them: floats with NaN where empty, or text with null.
+    Numbers are empty where NaN or null; what is no float, such as a moment, is rounded to what its dtype can hold.
     """
     if reference.dtype == pl.String:
         return _moved_levels(reference, window.cast(pl.String), rng)
-    numbers = _moved_numbers(_floats(reference), _floats(window), rng)
-    return pl.Series(reference.name, numbers)
+    moved = pl.Series(reference.name, _moved_numbers(_floats(reference), _floats(window), rng))
+    if reference.dtype.is_float() or reference.dtype.is_decimal():
+        return moved.cast(reference.dtype, strict=False)
+    # A moment is cast by way of the whole number that stands for it, which keeps its zone.
+    whole = moved.fill_nan(None).round().cast(reference.to_physical().dtype, strict=False)
+    return whole.cast(reference.dtype)
 
 
 def _floats(values: pl.Series) -> Floats:

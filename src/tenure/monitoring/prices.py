@@ -1,5 +1,7 @@
 """Price what moved: what a drift costs if it is read as a changed instrument, and if it is read as a changed world.
 
+A price is of two currencies: the skill of the model, and the owner's money where the owner gave values.
+
 A reading is left out where the other columns rule it out: a column that moves alone, while columns that depend on it
 stay, is measured differently; one whose company moved along brings other rows. The dearest lower bound of what is left
 is the price.
@@ -8,7 +10,7 @@ is the price.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,13 +21,23 @@ from tenure.core.metrics import Metric, Targets
 from tenure.core.modelling import Floats, Indices
 from tenure.core.project import ValueSection
 from tenure.core.value import PER, Flags
-from tenure.monitoring.price_losses import jackknifed, money_made, promised_drop, promised_loss, widened
+from tenure.monitoring.price_losses import (
+    jackknifed,
+    money_at_stake,
+    money_short,
+    promised_drop,
+    promised_loss,
+    turned,
+    widened,
+)
 from tenure.monitoring.price_moves import moved_like
 from tenure.monitoring.price_worlds import Cells, Marks, cells_of, company_of, marks_of, refusal, weights_of
 
 ALL_TOGETHER: Final = "all columns together"
 TOLERANCE: Final = 0.02
-"""What counts as harm: this share of the skill over the baseline."""
+"""What counts as harm: this share of the skill over the baseline, or of the money that the model makes."""
+_SWAYED: Final = 0.05
+"""The same of decisions, where nobody said what they are worth."""
 _LEAST_ERROR: Final = 0.005
 """No price is surer than this share of the skill."""
 _ANSWERED_ROWS: Final = 10_000
@@ -57,23 +69,60 @@ class Known(Protocol):
         """Whether the owner's action followed, (n,)."""
 
 
+def is_harmless(price: Price, *, tolerance: float = TOLERANCE, money_limit: float | None = None) -> bool:
+    """Say whether even the upper bound of a price lies within the tolerance: share of the skill, and money."""
+    return price.skill.high < tolerance and (
+        price.money is None or money_limit is None or price.money.high < money_limit
+    )
+
+
+def is_harmful(price: Price, *, tolerance: float = TOLERANCE, money_limit: float | None = None) -> bool:
+    """Say whether even the lower bound of a price lies above the tolerance: share of the skill, or money."""
+    return price.skill.low > tolerance or (
+        price.money is not None and money_limit is not None and price.money.low > money_limit
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """What moved and what it costs: the dearest reading of each subject, every reading, and why some have no price."""
+    """What moved and what it costs: the dearest reading of each subject, every reading, and why some have no price.
+
+    `money_limit` is the loss per 1,000 decisions that counts as harm, in the owner's `currency`; None where no values
+    were given, or the model makes nothing. `swayed` holds the subjects that surely turn more than one decision in
+    twenty though nobody said what decisions are worth, with the share that they turn.
+    """
 
     prices: dict[str, Price]
     readings: dict[str, tuple[Price, ...]]
     unpriced: dict[str, str]
+    money_limit: float | None = None
+    currency: str = ""
+    swayed: dict[str, float] = field(default_factory=dict)
+
+    def is_harmless(self, subject: str) -> bool:
+        """Say whether even the upper bound of the price of a subject lies within the tolerance; unpriced: no."""
+        price = self.prices.get(subject)
+        return price is not None and subject not in self.swayed and is_harmless(price, money_limit=self.money_limit)
+
+    def is_harmful(self, subject: str) -> bool:
+        """Say whether even the lower bound of the price of a subject lies above the tolerance; unpriced: no."""
+        price = self.prices.get(subject)
+        return price is not None and is_harmful(price, money_limit=self.money_limit)
+
+    def burden(self, subject: str) -> float:
+        """Return how many times the tolerance a subject costs at least; minus infinity where it has no price."""
+        price = self.prices.get(subject)
+        return float("-inf") if price is None else _burden(price, self.money_limit)
+
+    def dearest(self, subjects: Collection[str]) -> str | None:
+        """Return which of the subjects costs most, None where none has a price."""
+        known = [name for name in subjects if name in self.prices]
+        return max(known, key=self.burden, default=None)
 
 
-def is_harmless(price: Price, *, tolerance: float = TOLERANCE) -> bool:
-    """Say whether even the upper bound of a price lies within the tolerance (share of the skill)."""
-    return price.skill.high < tolerance
-
-
-def is_harmful(price: Price, *, tolerance: float = TOLERANCE) -> bool:
-    """Say whether even the lower bound of a price lies above the tolerance (share of the skill)."""
-    return price.skill.low > tolerance
+def _burden(price: Price, money_limit: float | None) -> float:
+    skill = price.skill.low / TOLERANCE
+    return skill if price.money is None or money_limit is None else max(skill, price.money.low / money_limit)
 
 
 def priced(
@@ -109,20 +158,27 @@ def priced(
     alone = {name for name in moved if pair.is_alone(name)}
     along = {name for name in moved if name not in alone and pair.is_along(name, moved)}
     readings: dict[str, list[Price]] = {name: [] for name in (*moved, ALL_TOGETHER)}
-    unpriced = dict(refused)
+    unpriced, swayed = dict(refused), {}
     for name, columns in _worlds(pair, moved, alone).items():
         told = pair.as_world(columns)
         if isinstance(told, Price):
             readings[name].append(told)
         else:
             unpriced[name] = f"read as other rows, {told}"
-    for name, price in _instruments(pair, answer, [name for name in moved if name not in along]):
+    for name, price, turns in _instruments(pair, answer, [name for name in moved if name not in along]):
         readings[name].append(price)
+        if turns.low > _SWAYED:
+            swayed[name] = turns.value
     found = {name: tuple(prices) for name, prices in readings.items() if prices}
+    stake = money_at_stake(value, whole.target, whole.predicted, whole.acted)
+    limit = None if stake is None else TOLERANCE * stake
     return Priced(
-        {name: max(each, key=lambda price: price.skill.low) for name, each in found.items()},
+        {name: max(each, key=lambda price: _burden(price, limit)) for name, each in found.items()},
         found,
         {name: reason for name, reason in unpriced.items() if name not in found},
+        limit,
+        value.currency,
+        swayed,
     )
 
 
@@ -134,8 +190,8 @@ def _worlds(pair: _Pair, moved: Sequence[str], alone: Collection[str]) -> dict[s
     return single | {ALL_TOGETHER: [name for name in pair.cells if name not in alone]}
 
 
-def _instruments(pair: _Pair, answer: Answer, moved: Sequence[str]) -> Iterator[tuple[str, Price]]:
-    """Yield the price of each column alone, and of all together, as a changed instrument."""
+def _instruments(pair: _Pair, answer: Answer, moved: Sequence[str]) -> Iterator[tuple[str, Price, Span]]:
+    """Yield the price of each column alone, and of all together, as a changed instrument; and what it turns."""
     if not moved:
         return
     features = pair.known.features
@@ -145,10 +201,11 @@ def _instruments(pair: _Pair, answer: Answer, moved: Sequence[str]) -> Iterator[
     before = answer(some.features)
     changed = {name: moved_like(features[name], pair.window[name], pair.rng)[at] for name in moved}
     for name, values in changed.items():
-        yield name, pair.as_instrument(some, before, _answered(answer, some.features, before, [values]))
+        after = _answered(answer, some.features, before, [values])
+        yield name, pair.as_instrument(some, before, after), pair.turned(some, before, after)
     if len(moved) > 1:
         after = _answered(answer, some.features, before, list(changed.values()))
-        yield ALL_TOGETHER, pair.as_instrument(some, before, after)
+        yield ALL_TOGETHER, pair.as_instrument(some, before, after), pair.turned(some, before, after)
 
 
 def _answered(answer: Answer, features: pl.DataFrame, before: Floats, changed: Sequence[pl.Series]) -> Floats:
@@ -223,6 +280,12 @@ class _Pair:
         cost = None if money is None else widened(money, window_rows=rows)
         return Price(Reading.INSTRUMENT, wide, _over(wide, self.skill), cost)
 
+    def turned(self, some: _Rows, before: Floats, after: Floats) -> Span:
+        """Return the share of decisions that turn, none where money tells what they cost or few are to be acted on."""
+        is_told = self.value.is_given or self.value.capacity is not None
+        acted = None if is_told else some.acted
+        return turned(some.predicted, before, after, acted, window_rows=self.window.height)
+
     def as_world(self, columns: Sequence[str]) -> Price | str:
         """Return the price of rows that come as `columns` say, or why the reference cannot tell."""
         cells = [self.cells[name] for name in columns]
@@ -231,7 +294,7 @@ class _Pair:
         if reason is not None:
             return reason
         known, metric, rows = self.known, self.metric, len(self.known.target)
-        money = money_made(self.value, known.target, known.predicted, known.acted)
+        money = money_short(self.value, known.target, known.predicted, known.acted)
 
         def weighed(both: Floats) -> Floats:
             """Return the weights with rows of either side left out; several columns are weighed once only."""
@@ -250,6 +313,8 @@ class _Pair:
 
         whole = rows + self.window.height
         worse = jackknifed(drop, whole, self.rng)
+        if not np.isfinite(worse.value):
+            return "the metric is not defined on such rows."
         cost = None if money is None else jackknifed(lost, whole, self.rng)
         if len(cells) > 1:
             plain = jackknifed(lambda kept: metric(known.target, known.predicted, weight=kept), rows, self.rng)

@@ -129,14 +129,18 @@ def price_words(change: Change, harm: Harm, *, currency: str, monthly: float | N
     if harm is Harm.HARMLESS:
         most = max(price.skill.high, 0.0)
         return f"It costs at most {percent(most)} of the skill: harmless." if most else "It costs nothing: harmless."
-    cost = _skill_words(price, harm)
-    if price.money is not None:
-        cost += f", {_money_words(price.money, currency, monthly)}"
-    return sentence(cost)
+    if price.money is None:
+        return sentence(_skill_words(price, harm))
+    paid = _money_words(price.money, currency, monthly)
+    if price.money.low > 0 >= price.skill.low:
+        return sentence(f"It costs {paid}, and up to {percent(max(price.skill.high, 0.0))} of the skill")
+    return sentence(f"{_skill_words(price, harm)}, {paid}")
 
 
 def _skill_words(price: Price, harm: Harm) -> str:
     skill = price.skill
+    if skill.value > 1:
+        return "It costs more than all of the skill" if harm is Harm.COSTS else "It may cost more than all of the skill"
     if harm is Harm.COSTS:
         ends = f"{number(skill.low * 100, digits=2)} to {percent(skill.high)}"
         return f"It costs about {percent(skill.value)} of the skill ({ends})"
@@ -161,9 +165,10 @@ def badge_words(change: Change, harm: Harm) -> str:
         return "harmless"
     if change.price is None:
         return "price not known"
+    skill = change.price.skill
     if harm is Harm.COSTS:
-        return f"costs about {percent(change.price.skill.value)}"
-    return f"may cost up to {percent(max(change.price.skill.high, 0.0))}"
+        return f"costs {'more than all' if skill.value > 1 else f'about {percent(skill.value)}'}"
+    return f"may cost up to {percent(min(max(skill.high, 0.0), 1.0))}"
 
 
 def remedy(change: Change, harm: Harm) -> str:

@@ -1,4 +1,4 @@
-"""Send the messages that are due: again after a while where that fails, and no more after a day."""
+"""Send the messages that are due: again after a while where that fails, and no more after a day and five tries."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tenure.state.times import micros
 _FIRST_WAIT: Final = 30.0
 _LONGEST_WAIT: Final = 3600.0
 _GIVE_UP_SECONDS: Final = 86_400.0
+_FEWEST_TRIES: Final = 5
+"""A message may be old before it is tried at all: a machine that slept must not lose its pages."""
 _PATIENCE_SECONDS: Final = 30.0
 _GONE: Final = "the project file does not name it any more"
 _TEST_ID: Final = "msg_test"
@@ -63,7 +65,8 @@ def _delivered(
     if channel is not None:
         answer = channel.send(Bulletin.of(message, workspace.project.project.name), context.clock())
     age = (micros(context.clock()) - message.created_us) / 1e6
-    way = Way.NEVER if answer.way is Way.LATER and age >= _GIVE_UP_SECONDS else answer.way
+    is_spent = age >= _GIVE_UP_SECONDS and message.tries >= _FEWEST_TRIES
+    way = Way.NEVER if answer.way is Way.LATER and is_spent else answer.way
     if way is Way.SENT:
         outbox.sent(message, answer.said)
     elif way is Way.LATER:

@@ -34,8 +34,9 @@ def observe_alarms(workspace: Workspace, health: HealthReport) -> tuple[Step, ..
         repeat_us=int(alerts.repeat_after * 1e6),
         cool_us=int(_cool_seconds(workspace, health, now) * 1e6),
     )
-    return alarms_of(workspace).observe(
-        sightings_of(health, project.monitoring, currency=project.value.currency, now=now),
+    alarms = alarms_of(workspace)
+    return alarms.observe(
+        sightings_of(health, project.monitoring, currency=project.value.currency, now=now, alarms=alarms.all()),
         version=health.version,
         health=lambda: context.artifacts.put_record(health),
         manners=manners,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from tenure.core.alarms import Severity, Sighting, Symptom
+from tenure.core.alarms import Alarm, Severity, Sighting, Symptom
 from tenure.core.evidence import SEVERITY, Finding, Verdict
-from tenure.core.health import Change, HealthReport, Price, WindowHealth
+from tenure.core.health import Change, HealthReport, WindowHealth
 from tenure.core.project import MonitoringSection
 from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, REALISED_VALUE
-from tenure.monitoring.drift_findings import ESTIMATED_SCORE
+from tenure.monitoring.drift_findings import ESTIMATED_SCORE, price_words
 from tenure.monitoring.freshness import OUTCOME_FRESHNESS, OUTCOME_VALUES, TRAFFIC_FRESHNESS
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 
@@ -65,17 +65,26 @@ def kind_of(finding: Finding) -> str:
 
 
 def sightings_of(
-    health: HealthReport, monitoring: MonitoringSection, *, currency: str, now: datetime
+    health: HealthReport,
+    monitoring: MonitoringSection,
+    *,
+    currency: str,
+    now: datetime,
+    alarms: Sequence[Alarm] = (),
 ) -> tuple[Sighting, ...]:
-    """Return what a health report found of each kind of cause, also where it found nothing."""
+    """Return what a health report found of each kind of cause, also where it found nothing.
+
+    `alarms` are those that live: a fall that has its own alarm keeps it, whatever becomes of the feed.
+    """
     full = full_windows(health, monitoring, now=now)
     looked = next((window.start for window in reversed(full)), None)
     came_true = next((window.start for window in reversed(full) if _is_ripe(window, health, monitoring)), None)
     labels = {PERFORMANCE: came_true, **dict.fromkeys(_BY_THE_CLOCK, now.date().isoformat())}
     is_small = any(f.check == ENOUGH_ROWS and f.verdict is Verdict.SKIPPED for f in health.findings)
+    is_of_feed = _falls_with_feed(health, alarms)
     found = []
     for kind in _KINDS:
-        by_symptom = _by_symptom(health, kind)
+        by_symptom = _by_symptom(health, kind, is_of_feed=is_of_feed)
         verdicts = {finding.verdict for some in by_symptom.values() for finding in some}
         judged = kind == CHECK or (bool(verdicts & _JUDGED) and not (is_small and kind in (FEED, DRIFT, ESTIMATE)))
         found.append(
@@ -94,10 +103,10 @@ def sightings_of(
     return tuple(found)
 
 
-def _by_symptom(health: HealthReport, kind: str) -> dict[str, list[Finding]]:
-    """Return the findings of a kind by symptom; a model that does badly on broken rows is a symptom of the feed."""
+def _by_symptom(health: HealthReport, kind: str, *, is_of_feed: bool) -> dict[str, list[Finding]]:
+    """Return the findings of a kind by symptom; where a fall `is_of_feed`, it is a symptom of the feed."""
     mine: tuple[str, ...] = (kind,)
-    if kind in (FEED, PERFORMANCE) and _faults_lately(health):
+    if kind in (FEED, PERFORMANCE) and is_of_feed:
         mine = (FEED, PERFORMANCE) if kind == FEED else ()
     found: dict[str, list[Finding]] = {}
     for finding in health.findings:
@@ -106,10 +115,18 @@ def _by_symptom(health: HealthReport, kind: str) -> dict[str, list[Finding]]:
     return found
 
 
-def _faults_lately(health: HealthReport) -> bool:
-    """Say whether a rule of the contract broke in the windows that realised performance was judged on."""
+def _falls_with_feed(health: HealthReport, alarms: Sequence[Alarm]) -> bool:
+    """Say whether a model that does badly is a symptom of broken rows: in the windows that performance was judged on.
+
+    They break now at a cost, or people still hold a page of them; and the fall has no alarm of its own.
+    """
     known = [window for window in health.windows if window.realised is not None and health.version in window.versions]
-    return any(window.faults for window in known[-POOLED_WINDOWS:])
+    if not any(window.faults for window in known[-POOLED_WINDOWS:]):
+        return False
+    if any(alarm.is_live and (alarm.kind, alarm.version) == (PERFORMANCE, health.version) for alarm in alarms):
+        return False
+    is_paged = any(alarm.is_live and alarm.kind == FEED and alarm.severity is Severity.PAGE for alarm in alarms)
+    return is_paged or any(finding.verdict.blocks and kind_of(finding) == FEED for finding in health.findings)
 
 
 def _lead(kind: str, by_symptom: Mapping[str, Sequence[Finding]]) -> str:
@@ -127,9 +144,9 @@ def _symptoms(
     for name, findings in by_symptom.items():
         worst = max(findings, key=lambda finding: SEVERITY[finding.verdict])
         if worst.verdict in (Verdict.WARN, Verdict.FAIL, Verdict.ERROR):
-            # The detector speaks of all columns; the dearest of what changed is what its alarm costs.
-            dearest = health.changes[0] if health.changes and kind == DRIFT and worst.subject is None else None
-            found.append(_symptom(name, worst, changes.get(name, dearest), currency=currency))
+            # The detector speaks of many columns, and says whose price its alarm has.
+            priced = str(worst.measurement.evidence.get("priced", name))
+            found.append(_symptom(name, worst, changes.get(priced), currency=currency))
     return tuple(sorted(found, key=lambda symptom: symptom.severity is not Severity.PAGE))
 
 
@@ -161,21 +178,14 @@ def _symptom(name: str, worst: Finding, change: Change | None, *, currency: str)
         says=worst.says,
         hint=worst.measurement.hint,
         since=None if since is None else str(since),
-        price=price_words(change, currency=currency),
+        price=_price(change, currency=currency),
     )
 
 
-def price_words(change: Change | None, *, currency: str) -> str | None:
+def _price(change: Change | None, *, currency: str) -> str | None:
     """Return what a change costs in words, None where that is not known."""
     if change is None or change.price is None:
         return None
     if change.harmless:
         return "harmless: within the tolerance even at worst"
-    price: Price = change.price
-    skill = f"{price.skill.value:.1%} of the skill ({price.skill.low:.1%} to {price.skill.high:.1%})"
-    if price.money is None:
-        return skill
-    money = (
-        f"{price.money.value:,.0f} {currency} per 1,000 decisions ({price.money.low:,.0f} to {price.money.high:,.0f})"
-    )
-    return f"{skill}, {money}"
+    return price_words(change.price, currency=currency)
