@@ -70,7 +70,8 @@ def _at_rank(ordered: Floats, ranks: Floats) -> Floats:
     low = np.clip(np.floor(place).astype(np.int64), 0, ordered.size - 1)
     nearest = np.clip(np.rint(place).astype(np.int64), 0, ordered.size - 1)
     high = np.minimum(low + 1, ordered.size - 1)
-    between = ordered[low] + (ordered[high] - ordered[low]) * np.clip(place - low, 0, 1)
+    share = np.clip(place - low, 0, 1)
+    between = ordered[low] * (1 - share) + ordered[high] * share  # a difference may be too large for a float
     is_grid = np.unique(ordered).size < ordered.size / 4
     return ordered[nearest] if is_grid else between
 
