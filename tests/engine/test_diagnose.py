@@ -16,7 +16,7 @@ from tenure.core.health import Change, Health, HealthReport, Price, Reading, Sli
 from tenure.core.lifecycle import Alias, AliasMove
 from tenure.core.modelling import Score
 from tenure.engine.diagnose import diagnosis_of
-from tenure.engine.suspects import Evidence
+from tenure.engine.suspects import Evidence, share_words
 from tenure.engine.workspace import open_workspace
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
 from tenure.monitoring.rules import ENOUGH_ROWS
@@ -237,3 +237,8 @@ def test_the_command_says_that_nothing_is_wrong_and_writes_nothing(office: Path)
     assert "Not known:" in lines.stdout
     with open_workspace(office) as workspace:
         assert len(workspace.ledger.events()) == before
+
+
+def test_shares_of_the_skill_are_never_below_nothing_nor_above_all() -> None:
+    assert share_words(Span(-0.1, -0.2, 0.013)) == "0.0% (0.0% to 1.3%)"
+    assert share_words(Span(1.4, 1.1, 1.9)) == "more than all"

@@ -72,6 +72,22 @@ def test_money_is_told_per_thousand_decisions_and_a_month() -> None:
     assert "month" not in price_words(DEAR, Harm.COSTS, currency="EUR", monthly=None)
 
 
+def test_a_cost_above_all_of_the_skill_is_no_share_of_it() -> None:
+    price = Price(Reading.INSTRUMENT, Span(0.4, 0.3, 0.5), Span(1.3, 1.1, 1.6))
+    change = replace(DEAR, price=price)
+    assert plain_spaces(price_words(change, Harm.COSTS, currency="EUR", monthly=None)) == (
+        "It costs more than all of the skill."
+    )
+    assert badge_words(change, Harm.COSTS) == "costs more than all"
+    assert plain_spaces(badge_words(change, Harm.MAY_COST)) == "may cost up to 100 %"
+
+
+def test_what_costs_money_and_hardly_any_skill_is_told_money_first() -> None:
+    price = Price(Reading.INSTRUMENT, Span(0.0, -0.01, 0.01), Span(0.0, -0.01, 0.008), Span(120.0, 80.0, 160.0))
+    words = plain_spaces(price_words(replace(DEAR, price=price), Harm.MAY_COST, currency="EUR", monthly=None))
+    assert words == "It costs about EUR 120 per 1,000 decisions (EUR 80 to 160), and up to 0.8 % of the skill."
+
+
 def test_a_harmless_change_says_the_most_it_can_cost() -> None:
     words = plain_spaces(price_words(HARMLESS, Harm.HARMLESS, currency="EUR", monthly=None))
     assert words == "It costs at most 0.4 % of the skill: harmless."
