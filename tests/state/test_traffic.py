@@ -252,6 +252,45 @@ def test_joined_is_ordered_by_event_and_bounded_by_it(traffic: Traffic) -> None:
     assert traffic.joined(version=3)["id"].to_list() == ["p3"]
 
 
+def test_what_was_sent_can_be_read_for_some_rows_only(traffic: Traffic) -> None:
+    traffic.log_predictions([said(n, event_at=at(3000 - n)) for n in range(1200)])
+    whole, bare = traffic.joined(), traffic.joined(features=False)
+    assert traffic.with_sent(bare).equals(whole)
+    assert traffic.with_sent(bare[5:900:7]).equals(whole[5:900:7])
+    assert traffic.with_sent(bare.clear()).equals(whole.clear())
+    gone = bare.head(3).with_columns(pl.Series("id", ["p1199", "gone", "p1197"]))
+    assert traffic.with_sent(gone)["id"].to_list() == ["p1199", "p1197"]
+
+
+def test_the_latest_events_that_count_are_found_from_the_end(traffic: Traffic) -> None:
+    assert traffic.latest_event() is None
+    traffic.log_predictions([said(n, event_at=at(50 - 10 * n)) for n in range(5)])
+    traffic.log_predictions([said(9, event_at=at(99), quarantined=True)])
+    minutes = [traffic.latest_event(place) for place in range(1, 7)]
+    assert minutes == [*(START + timedelta(minutes=m) for m in (50, 40, 30, 20, 10)), None]
+
+
+def test_stretches_without_predictions_do_not_count(traffic: Traffic) -> None:
+    hour = timedelta(hours=1)
+
+    def found(count: int) -> datetime | None:
+        return traffic.stretch_start(count, width=hour, origin=START)
+
+    assert found(3) is None
+    traffic.log_predictions([said(n, event_at=at(minute)) for n, minute in enumerate([-30, 5, 59, 60, 601, 9999])])
+    traffic.log_predictions([said(9, event_at=at(300), quarantined=True)])
+    assert [found(count) for count in range(1, 7)] == [START + hours * hour for hours in (166, 10, 1, 0, -1, -1)]
+
+
+def test_rows_that_are_set_aside_are_told_with_their_violations(traffic: Traffic) -> None:
+    broken = {"field": "age", "rule": "missing"}
+    traffic.log_predictions([said(n, quarantined=n % 2 == 0, violations=(broken,)) for n in range(6)])
+    aside = traffic.quarantined(since=START + timedelta(minutes=1))
+    assert aside["event_at"].to_list() == [START + timedelta(minutes=m) for m in (2, 4)]
+    assert aside["violations"].to_list() == ['[{"field":"age","rule":"missing"}]'] * 2
+    assert traffic.quarantined().height == 3
+
+
 def test_joined_says_all_of_a_classified_row(traffic: Traffic) -> None:
     traffic.log_predictions([said(1, key="c1"), said(2, probabilities=(0.1, 0.2, 0.7))])
     traffic.record_outcomes([OutcomeRecord("no", at(30), prediction_id="p1")])

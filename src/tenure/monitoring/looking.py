@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +26,8 @@ from tenure.state.shelf import KeptWindow, Shelf
 from tenure.state.times import micros
 from tenure.state.traffic import Traffic
 
-LOOKED_AT: Final = 26
+ESTIMATED: Final = 26
+"""How many of the latest windows get an estimate when they are looked at: it is the slow part."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class LogReader:
 
     def rows(self, window: TrafficWindow, columns: Sequence[str]) -> Rows:
         """Return the rows of `window`, at most 50,000 drawn from it, with `columns` as they came."""
-        found = self._found(window)
+        found = self.traffic.with_sent(self._drawn(window))
         return Rows(
             window.start,
             window.end,
@@ -57,16 +57,13 @@ class LogReader:
 
     def known(self, window: TrafficWindow, columns: Sequence[str]) -> KnownRows:
         """Return the rows of `window` that the version answered and whose outcome is known, with typed `columns`."""
-        own = self._found(window).filter(pl.col("version") == self.version)
-        rows = usable(own, task=self.task, classes=self.classes)
+        own = self._drawn(window).filter(pl.col("version") == self.version)
+        rows = self.traffic.with_sent(usable(own, task=self.task, classes=self.classes))
         typed = self.traffic.features(rows, [self.schema[name] for name in columns])
         return KnownRows(typed, self._predicted(rows), rows["outcome"].to_numpy())
 
-    def _found(self, window: TrafficWindow) -> pl.DataFrame:
-        first, last = window.rows["event_at"][0], window.rows["event_at"][-1]
-        found = self.traffic.joined(since=first, until=last + timedelta(microseconds=1))
-        found = found.join(window.rows.select("id"), on="id", how="semi", maintain_order="left")
-        return sampled(found, SAMPLE_ROWS, self.rng(3))
+    def _drawn(self, window: TrafficWindow) -> pl.DataFrame:
+        return sampled(window.rows, SAMPLE_ROWS, self.rng(3))
 
     def _predicted(self, found: pl.DataFrame) -> Floats:
         names = ["value"] if self.task is Task.REGRESSION else [f"p_{code}" for code in range(len(self.classes))]
@@ -94,41 +91,43 @@ def look_at(
     shelf: Shelf,
     artifacts: Artifacts,
     *,
+    key: str,
     estimated: Callable[[TrafficWindow, Rows, Sequence[Looked]], Estimate | None],
 ) -> Seen | None:
-    """Look at the full `windows` (oldest first) that nobody looked at yet, the latest 26 at most; None without any."""
+    """Look at the full `windows` (oldest first) that nobody looked at yet; None without any.
+
+    What is kept of a window stands under `key`. A recent one that got rows since is looked at again, but what was
+    estimated of it before its outcomes came stays as it was told.
+    """
     if not windows:
         return None
-    kept = shelf.windows(watch.normal.digest)
-    recent = {id(window) for window in windows[-LOOKED_AT:]}
+    kept = shelf.windows(key)
+    recent = {id(window) for window in windows[-ESTIMATED:]}
     natural = len(watch.normal.sketches) if watch.normal.natural else 0
     looked: list[Looked] = []
-    chosen: list[TrafficWindow] = []
     rows: Rows | None = None
     faults: tuple[Finding, ...] = ()
     for window in windows:
-        known = kept.get(micros(window.start))
-        is_last = window is windows[-1]
-        if known is not None and known.rows == window.rows.height:
-            item = _recalled(known, watch, window, artifacts)
-        elif id(window) in recent:
-            rows = reader.rows(window, watch.columns)
-            faults = watch.faults(rows)
-            learning = natural + len(looked) < NEEDED
-            item = watch.look(rows, faults, learning=learning, estimate=estimated(window, rows, looked))
-            _keep(item, window, watch, shelf, artifacts)
-        else:
+        known, is_recent = kept.get(micros(window.start)), id(window) in recent
+        if known is not None and not (is_recent and window.rows.height > known.rows):
+            looked.append(_recalled(known, watch, window, artifacts))
             continue
-        if is_last and (rows is None or rows.start != window.start):
-            rows = reader.rows(window, watch.columns)
-            faults = watch.faults(rows)
+        rows = reader.rows(window, watch.columns)
+        faults = watch.faults(rows)
+        learning = natural + len(looked) < NEEDED
+        told = estimated(window, rows, looked) if is_recent and known is None else None
+        item = watch.look(rows, faults, learning=learning, estimate=told)
+        if known is not None:
+            item = replace(item, estimate=_estimate(known.facts["estimate"]))
+        _keep(item, window, shelf, artifacts, key=key)
         looked.append(item)
-        chosen.append(window)
-    assert rows is not None  # the last window was read in any case
-    return Seen(tuple(chosen), tuple(looked), rows, faults)
+    if rows is None or rows.start != windows[-1].start:
+        rows = reader.rows(windows[-1], watch.columns)
+        faults = watch.faults(rows)
+    return Seen(tuple(windows), tuple(looked), rows, faults)
 
 
-def _keep(item: Looked, window: TrafficWindow, watch: Watch, shelf: Shelf, artifacts: Artifacts) -> None:
+def _keep(item: Looked, window: TrafficWindow, shelf: Shelf, artifacts: Artifacts, *, key: str) -> None:
     facts = {
         "faults": item.faults,
         "broken": item.broken,
@@ -137,8 +136,9 @@ def _keep(item: Looked, window: TrafficWindow, watch: Watch, shelf: Shelf, artif
         "estimate": item.estimate,
     }
     shelf.keep_window(
-        watch.normal.digest,
+        key,
         window.start,
+        window.end,
         rows=window.rows.height,
         sketch=artifacts.put_bytes(item.sketch.to_bytes()),
         facts=plain(facts),
@@ -154,7 +154,7 @@ def _recalled(kept: KeptWindow, watch: Watch, window: TrafficWindow, artifacts: 
         broken=tuple(facts["broken"]),
         moved=tuple(facts["moved"]),
         auc=_number(facts["auc"]),
-        estimate=None if facts["estimate"] is None else _estimate(facts["estimate"]),
+        estimate=_estimate(facts["estimate"]),
     )
 
 
@@ -162,6 +162,8 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _estimate(told: dict[str, Any]) -> Estimate:
+def _estimate(told: dict[str, Any] | None) -> Estimate | None:
+    if told is None:
+        return None
     numbers = ("value", "low", "high", "raw", "effective_rows")
     return Estimate(**(told | {name: _number(told[name]) for name in numbers}))

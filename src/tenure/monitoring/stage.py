@@ -41,13 +41,14 @@ from tenure.monitoring.looking import LogReader, Seen, look_at
 from tenure.monitoring.maturity import delay_curve
 from tenure.monitoring.outcome_findings import Promised, judge_feed, judge_outcomes, promised
 from tenure.monitoring.prices import Priced
+from tenure.monitoring.quarantine import judge_quarantine, spans_of
 from tenure.monitoring.realised import money_of
 from tenure.monitoring.reference import Normal, Said, load_reference, make_reference
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, judge_volume
 from tenure.monitoring.sketch_files import sketch_file
 from tenure.monitoring.sketches import empty_sketch
 from tenure.monitoring.watching import Aim, Judged, Watch
-from tenure.monitoring.windows import TrafficWindow, cut_windows, windows_per_year
+from tenure.monitoring.windows import TrafficWindow, cut_windows, first_event, windows_per_year
 from tenure.state.shelf import Shelf
 from tenure.state.traffic import Traffic
 
@@ -72,14 +73,19 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Subject:
-    """What is looked at, with its windows and what came true of them."""
+    """What is looked at, with its windows and what came true of them.
+
+    `aside` are the quarantined predictions, `key` stands for what the windows are held against.
+    """
 
     ctx: Context
     traffic: Traffic
     shelf: Shelf
     watched: Watched
     joined: pl.DataFrame
+    aside: pl.DataFrame
     windows: tuple[TrafficWindow, ...]
+    key: str
     now: datetime
 
     @property
@@ -114,9 +120,13 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
     """
     monitoring = ctx.project.monitoring
     now = ctx.clock()
-    joined = traffic.joined(features=False)
-    windows = cut_windows(joined, monitoring, now=now)
-    subject = _Subject(ctx, traffic, shelf, watched, joined, windows, now)
+    key = _key(ctx, watched)
+    cuts = shelf.cuts(key)
+    since = first_event(traffic, monitoring, cuts)
+    joined = traffic.joined(since=since, features=False)
+    windows = cut_windows(joined, monitoring, now=now, cuts=cuts)
+    aside = traffic.quarantined(since=since)
+    subject = _Subject(ctx, traffic, shelf, watched, joined, aside, windows, key, now)
     levels = alarm_levels(monitoring.false_alarms_per_year, windows_per_year(windows, monitoring))
     ctx.log.progress(0.05, f"{len(windows)} windows of traffic")
     present = _present(joined, now)
@@ -136,7 +146,7 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         _usual(about, wanted),
         ctx.log.note,
     )
-    seen = look_at(subject.full, watch, reader, shelf, ctx.artifacts, estimated=foresight.estimate)
+    seen = look_at(subject.full, watch, reader, shelf, ctx.artifacts, key=key, estimated=foresight.estimate)
     ctx.log.progress(0.7, "inputs looked at")
     course, judgement = (None, None) if seen is None else _judged(watch, seen, seen_to=ctx.log.note)
     findings = (
@@ -220,9 +230,14 @@ def compare_file(ctx: Context, shelf: Shelf, watched: Watched, path: Path) -> tu
     return came.rows, evidence_findings(found, (), Priced({}, {}, {}), importance)
 
 
+def _key(ctx: Context, watched: Watched) -> str:
+    """Return what stands for all that the windows are held against."""
+    return digest_of([watched.leaderboard.digest, watched.quality.digest, ctx.project.monitoring.window])
+
+
 def _normal(ctx: Context, shelf: Shelf, watched: Watched, features: Schema, said: Said) -> Normal:
     """Return what is normal for the version: built the first time, found again later."""
-    key = digest_of([watched.leaderboard.digest, watched.quality.digest, ctx.project.monitoring.window])
+    key = _key(ctx, watched)
     digest = shelf.reference(key)
     if digest is not None:
         return load_reference(ctx.artifacts, digest, said, features)
@@ -287,16 +302,19 @@ def _findings_of_inputs(
 ) -> tuple[Finding, ...]:
     """Return the findings of the latest full window with enough rows; a later, smaller one is only reported."""
     full = [window for window in subject.windows if window.full]
-    least = subject.ctx.project.monitoring.least_rows
+    monitoring = subject.ctx.project.monitoring
+    least = monitoring.least_rows
+    spans = spans_of(subject.windows, subject.aside, monitoring, now=subject.now)
+    quarantine = judge_quarantine(spans, known_rows=watch.contract.rows, least=least)
     if not full:
-        return (
-            _not_yet(f"no window is full yet; {sum(w.rows.height for w in subject.windows):,} predictions so far."),
-        )
+        reason = f"no window is full yet; {sum(w.rows.height for w in subject.windows):,} predictions so far."
+        return _not_yet(reason), quarantine
     findings = () if seen is None or judgement is None else (*judgement.findings, *_own_tests(subject, watch, seen))
     if full[-1].rows.height < least:
         reason = f"the latest full window holds {full[-1].rows.height:,} predictions; {least:,} are needed."
         findings = (_not_yet(reason), *findings)
-    if subject.ctx.project.monitoring.window_rows is not None:
+    findings = (*findings, quarantine)
+    if monitoring.window_rows is not None:
         return findings
     volume = judge_volume([window.rows.height for window in full], [window.skipped for window in full])
     return (*findings, volume, judge_traffic_freshness(subject.joined["at"], subject.now))

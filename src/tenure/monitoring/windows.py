@@ -1,10 +1,10 @@
-"""Cut traffic into windows by the time that predictions were about."""
+"""Cut traffic into windows by the time that predictions were about, so that no later row ever moves a cut."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -12,10 +12,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tenure.core.project import MonitoringSection
+from tenure.state.shelf import Cut
+from tenure.state.times import micros
+from tenure.state.traffic import Traffic
 
 YEAR_SECONDS: Final = 365.25 * 86_400
 KEPT_WINDOWS: Final = 104
 SAMPLE_ROWS: Final = 50_000
+ORIGIN: Final = datetime(1970, 1, 5, tzinfo=UTC)
+"""Where windows of time are counted from: a Monday, so that weeks begin on Mondays."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,38 +47,83 @@ class TrafficWindow:
         return float(self.rows["outcome"].is_not_null().mean() or 0.0)  # type: ignore[arg-type]  # polars types a sum-up as any cell
 
 
-def cut_windows(joined: pl.DataFrame, monitoring: MonitoringSection, *, now: datetime) -> tuple[TrafficWindow, ...]:
+def first_event(traffic: Traffic, monitoring: MonitoringSection, cuts: Sequence[Cut] = ()) -> datetime | None:
+    """Return from when on the log is to be read so that its latest 104 windows are whole; None for all of it.
+
+    `cuts` are those of `cut_windows`.
+    """
+    size = monitoring.window_rows
+    if size is None:
+        return traffic.stretch_start(KEPT_WINDOWS, width=_width(monitoring), origin=ORIGIN)
+    far = traffic.latest_event(KEPT_WINDOWS * size)
+    starts = [cut.start for cut in cuts]
+    return max((start for start in starts if far is not None and start <= far), default=far)
+
+
+def cut_windows(
+    joined: pl.DataFrame, monitoring: MonitoringSection, *, now: datetime, cuts: Sequence[Cut] = ()
+) -> tuple[TrafficWindow, ...]:
     """Cut traffic (ordered by `event_at`) into windows that hold rows, oldest first; the latest 104 are kept.
 
-    Windows of time are aligned to the first event, windows of rows to the first row. A window of time is full when
-    the clock or a later event is past its end, a window of rows when it has them all.
+    Windows of time follow each other from Monday, 1970-01-05 UTC, on; one is full when the clock or a later event is
+    past its end. Windows of rows go on from where the earlier ones were cut (`cuts`, ascending): what belongs before
+    a cut falls into the window that it lies in, however full. Rows of one moment stay together, and a window is full
+    when it has them all.
     """
     if joined.is_empty():
         return ()
     size = monitoring.window_rows
-    seconds = monitoring.window_seconds
     if size is not None:
-        starts = range(0, joined.height, size)
-        parts = [joined.slice(start, size) for start in starts][-KEPT_WINDOWS:]
-        return tuple(_of_rows(part, size) for part in parts)
-    assert seconds is not None  # a window is counted in rows or in time
-    events = joined["event_at"]
-    first, last = events[0], events[-1]
-    number = ((events - first).dt.total_microseconds().to_numpy() // int(seconds * 1e6)).astype(np.int64)
-    return tuple(_of_time(joined, number, first, seconds, until=max(last, now)))
+        return tuple(_of_rows(joined, size, cuts))[-KEPT_WINDOWS:]
+    return tuple(_of_time(joined, monitoring, now=now))
 
 
-def _of_rows(part: pl.DataFrame, size: int) -> TrafficWindow:
-    return TrafficWindow(part["event_at"][0], part["event_at"][-1], part.height == size, part)
+def window_numbers(events: pl.Series, monitoring: MonitoringSection) -> NDArray[np.int64]:
+    """Return in which window of time each moment lies, counted from `ORIGIN`."""
+    return (events - ORIGIN).dt.total_microseconds().to_numpy() // (_width(monitoring) // timedelta(microseconds=1))
 
 
-def _of_time(
-    joined: pl.DataFrame, number: NDArray[np.int64], first: datetime, seconds: float, *, until: datetime
-) -> Iterable[TrafficWindow]:
+def window_start(number: int, monitoring: MonitoringSection) -> datetime:
+    """Return when the window of time with that number starts."""
+    return ORIGIN + _width(monitoring) * number
+
+
+def _width(monitoring: MonitoringSection) -> timedelta:
+    assert monitoring.window_seconds is not None  # a window is counted in rows or in time
+    return timedelta(seconds=monitoring.window_seconds)
+
+
+def _of_rows(joined: pl.DataFrame, size: int, cuts: Sequence[Cut]) -> Iterator[TrafficWindow]:
+    events = joined["event_at"].to_physical().to_numpy()
+    begins = np.searchsorted(events, [micros(cut.start) for cut in cuts]).tolist()
+    ends = [*begins[1:], int(np.searchsorted(events, micros(cuts[-1].end), side="right"))] if cuts else []
+    yield from _filled(joined, events, size, 0, begins[0] if cuts else joined.height)
+    for cut, begin, end in zip(cuts, begins, ends, strict=True):
+        if begin < end:
+            part = joined.slice(begin, end - begin)
+            yield TrafficWindow(cut.start, part["event_at"][-1], True, part)
+    if cuts:
+        yield from _filled(joined, events, size, ends[-1], joined.height)
+
+
+def _filled(
+    joined: pl.DataFrame, events: NDArray[np.int64], size: int, begin: int, end: int
+) -> Iterator[TrafficWindow]:
+    while begin < end:
+        last = events[min(begin + size, end) - 1]
+        after = min(int(np.searchsorted(events, last, side="right")), end)
+        part = joined.slice(begin, after - begin)
+        yield TrafficWindow(part["event_at"][0], part["event_at"][-1], part.height >= size, part)
+        begin = after
+
+
+def _of_time(joined: pl.DataFrame, monitoring: MonitoringSection, *, now: datetime) -> Iterator[TrafficWindow]:
+    until = max(joined["event_at"][-1], now)
+    number = window_numbers(joined["event_at"], monitoring)
     present, begins, counts = np.unique(number, return_index=True, return_counts=True)
     for i in range(max(0, present.size - KEPT_WINDOWS), present.size):
-        start = first + timedelta(seconds=seconds * int(present[i]))
-        end = start + timedelta(seconds=seconds)
+        start = window_start(int(present[i]), monitoring)
+        end = start + _width(monitoring)
         skipped = int(present[i] - present[i - 1] - 1) if i else 0
         yield TrafficWindow(start, end, end <= until, joined.slice(int(begins[i]), int(counts[i])), skipped)
 

@@ -1,8 +1,8 @@
 """How long the traffic log remembers: whole months go, first to an archive where one is wanted.
 
 The horizon is the first of the month that lies `keep` back: what was said before it goes, with all that belongs to it,
-and outcomes that have waited since before it. On PostgreSQL a month is a partition and is dropped; on SQLite it is
-deleted piece by piece, so that others can write in between.
+and outcomes that have waited since before it. What monitoring kept of windows without rows goes too. On PostgreSQL a
+month is a partition and is dropped; on SQLite it is deleted piece by piece, so that others can write in between.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tenure.state.database import Database
 from tenure.state.export import archive_month
 from tenure.state.intake import LOCK, partition_of
 from tenure.state.ledger import Ledger
+from tenure.state.shelf import forget_windows
 from tenure.state.tables import OUTCOMES, PREDICTIONS, SHADOW_PREDICTIONS
 from tenure.state.times import Month, iso, micros
 
@@ -89,7 +90,10 @@ def prune(
         months = tuple(logged_months(connection, before=horizon))
         waiting = connection.execute(select(func.count()).select_from(_waiting(horizon).subquery())).scalar_one()
     due = Pruned(iso(horizon.start_us), months, waiting=waiting)
-    if dry_run or not (months or waiting):
+    if dry_run:
+        return due
+    if not (months or waiting):
+        _forget_windows(db, horizon)
         return due
     archives = [] if archive is None else [archive_month(db, _month(one.month), archive) for one in months]
     files = tuple(str(path) for path in archives if path is not None)
@@ -110,7 +114,15 @@ def prune(
         outcomes, shadows = outcomes + gone[0], shadows + gone[1]
     while _delete_waiting(db, horizon):
         pass
+    _forget_windows(db, horizon)
     return Pruned(due.horizon, months, outcomes, shadows, waiting, files)
+
+
+def _forget_windows(db: Database, horizon: Month) -> None:
+    """Let go of what monitoring kept of windows that the log holds no row of."""
+    with db.read() as connection:
+        first_us = connection.execute(select(func.min(PREDICTIONS.c.event_us))).scalar()
+    forget_windows(db, horizon.start_us if first_us is None else first_us)
 
 
 def _month(name: str) -> Month:

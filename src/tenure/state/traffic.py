@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import polars as pl
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from tenure.core.data import Column
 from tenure.core.errors import DataError, RecordMissingError
@@ -26,6 +26,16 @@ from tenure.state.database import Database
 from tenure.state.features import feature
 from tenure.state.intake import LOCK, keep_predictions, keep_shadows
 from tenure.state.journal import Drain
+from tenure.state.log_frames import (
+    FIXED,
+    MOMENT,
+    SENT,
+    SHADOW,
+    frame_of,
+    joined_query,
+    latest_events,
+    with_probabilities,
+)
 from tenure.state.outcomes import OutcomeCounts, keep_outcomes, newest_first
 from tenure.state.retention import LoggedMonth, Pruned
 from tenure.state.tables import OUTCOMES, PREDICTIONS, SHADOW_PREDICTIONS
@@ -36,30 +46,6 @@ __all__ = ["LoggedMonth", "OutcomeCounts", "Pruned", "Traffic"]
 _BATCH: Final = 500
 _EMPTY: Final = {"probabilities": "[]", "features": "{}", "violations": None}
 _LISTS: Final = frozenset(_EMPTY)
-_MOMENT: Final = pl.Datetime("us", "UTC")
-# In the order of `_joined_query`.
-_FIXED: Final[dict[str, pl.DataType]] = {
-    "id": pl.String(),
-    "version": pl.Int64(),
-    "at": _MOMENT,
-    "event_at": _MOMENT,
-    "key": pl.String(),
-    "prediction": pl.String(),
-    "probabilities": pl.String(),
-    "value": pl.Float64(),
-    "low": pl.Float64(),
-    "high": pl.Float64(),
-    "outcome": pl.String(),
-    "known_at": _MOMENT,
-}
-_SENT: Final[dict[str, pl.DataType]] = {"features": pl.String()}
-_SHADOW: Final[dict[str, pl.DataType]] = {
-    "prediction": pl.String(),
-    "probabilities": pl.String(),
-    "value": pl.Float64(),
-    "low": pl.Float64(),
-    "high": pl.Float64(),
-}
 
 
 def _nobody(_: str) -> None:
@@ -228,6 +214,43 @@ class Traffic:
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def latest_event(self, place: int = 1) -> datetime | None:
+        """Return what time the `place`-th latest prediction is about; None where there are fewer.
+
+        Quarantined predictions do not count.
+        """
+        with self._read() as connection:
+            found = connection.execute(latest_events().offset(place - 1).limit(1)).scalar()
+        return None if found is None else datetime.fromisoformat(iso(found))
+
+    def stretch_start(self, count: int, *, width: timedelta, origin: datetime) -> datetime | None:
+        """Return when the oldest of the latest `count` stretches of time begins that predictions are about.
+
+        Stretches of `width` follow each other from `origin` on. Quarantined predictions do not count; None without any.
+        """
+        start: datetime | None = None
+        with self._read() as connection:
+            for _ in range(count):
+                query = latest_events().limit(1)
+                query = query if start is None else query.where(PREDICTIONS.c.event_us < micros(start))
+                found = connection.execute(query).scalar()
+                if found is None:
+                    break
+                start = origin + width * ((datetime.fromisoformat(iso(found)) - origin) // width)
+        return start
+
+    def quarantined(self, *, since: datetime | None = None) -> pl.DataFrame:
+        """Return the predictions that are set aside, ordered by `event_at`: that and `violations` (String, JSON).
+
+        `since` (inclusive) bounds `event_at`.
+        """
+        query = select(PREDICTIONS.c.event_us, PREDICTIONS.c.violations).where(PREDICTIONS.c.quarantined)
+        if since is not None:
+            query = query.where(PREDICTIONS.c.event_us >= micros(since))
+        with self._read() as connection:
+            rows = connection.execute(query.order_by(PREDICTIONS.c.event_us, PREDICTIONS.c.seq)).all()
+        return frame_of(rows, {"event_at": MOMENT, "violations": pl.String()})
+
     def joined(
         self,
         *,
@@ -245,7 +268,7 @@ class Traffic:
         or `value` (Float64) where no prediction has probabilities, `low`, `high` (Float64), `outcome` (String),
         `known_at` (Datetime, UTC), and with `features` what was sent under that name (String, JSON).
         """
-        query = _joined_query()
+        query = joined_query()
         if features:
             query = query.add_columns(PREDICTIONS.c.features)
         if since is not None:
@@ -258,7 +281,7 @@ class Traffic:
             query = query.where(~PREDICTIONS.c.quarantined)
         with self._read() as connection:
             rows = connection.execute(query).all()
-        return _with_probabilities(_frame(rows, _FIXED | _SENT if features else _FIXED))
+        return with_probabilities(frame_of(rows, FIXED | SENT if features else FIXED))
 
     def shadowed(self, version: int, *, quarantined: bool = False) -> pl.DataFrame:
         """Return what `version` would have said beside what was said, ordered by `event_at`, with the outcomes.
@@ -267,19 +290,35 @@ class Traffic:
         Float64), then `shadow_prediction`, `shadow_probabilities`, `shadow_value`, `shadow_low`, `shadow_high`.
         """
         shadow = SHADOW_PREDICTIONS.c
-        said = [shadow[name].label(f"shadow_{name}") for name in _SHADOW]
-        query = _joined_query().add_columns(PREDICTIONS.c.features, *said)
+        said = [shadow[name].label(f"shadow_{name}") for name in SHADOW]
+        query = joined_query().add_columns(PREDICTIONS.c.features, *said)
         query = query.where(shadow.prediction_id == PREDICTIONS.c.id)
         query = query.where(shadow.version == version)
         if not quarantined:
             query = query.where(~PREDICTIONS.c.quarantined)
         with self._read() as connection:
-            shadows = {f"shadow_{name}": kind for name, kind in _SHADOW.items()}
-            frame = _frame(connection.execute(query).all(), _FIXED | _SENT | shadows)
+            shadows = {f"shadow_{name}": kind for name, kind in SHADOW.items()}
+            frame = frame_of(connection.execute(query).all(), FIXED | SENT | shadows)
         lists = [
             pl.col(name).str.json_decode(pl.List(pl.Float64)) for name in ("probabilities", "shadow_probabilities")
         ]
         return frame.with_columns(lists)
+
+    def with_sent(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of `frame` (of `joined` without features) with the column `features`, in their order.
+
+        Rows that left the log since are left out.
+        """
+        ids, between = frame["id"].to_list(), PREDICTIONS.c.at_us.between
+        moments = frame["at"].to_physical()
+        found: list[Any] = []
+        with self._read() as connection:
+            for start in range(0, len(ids), _BATCH):
+                query = select(PREDICTIONS.c.id, PREDICTIONS.c.features)
+                query = query.where(PREDICTIONS.c.id.in_(ids[start : start + _BATCH]))
+                some = moments[start : start + _BATCH]
+                found += connection.execute(query.where(between(some.min(), some.max()))).all()
+        return frame.join(frame_of(found, {"id": pl.String()} | SENT), on="id", how="inner", maintain_order="left")
 
     def features(self, frame: pl.DataFrame, columns: Iterable[Column | str]) -> pl.DataFrame:
         """Return the features in `frame["features"]` (of `joined`) as columns, in the order of `columns`.
@@ -377,36 +416,3 @@ def _refuse_other_row(logged: PredictionRecord, asked: PredictionRecord) -> None
             where="ids",
             hint="Give each row an id of its own.",
         )
-
-
-def _joined_query() -> Select[Any]:
-    place = func.row_number().over(
-        partition_by=OUTCOMES.c.joined_id, order_by=(OUTCOMES.c.latest_us.desc(), OUTCOMES.c.seq.desc())
-    )
-    ranked = select(OUTCOMES.c.joined_id, OUTCOMES.c.value, OUTCOMES.c.known_us, place.label("place")).subquery()
-    said = [PREDICTIONS.c[name] for name in ("id", "version", "at_us", "event_us", "key", "prediction")]
-    numbers = [PREDICTIONS.c[name] for name in ("probabilities", "value", "low", "high")]
-    return (
-        select(*said, *numbers, ranked.c.value, ranked.c.known_us)
-        .outerjoin_from(PREDICTIONS, ranked, (ranked.c.joined_id == PREDICTIONS.c.id) & (ranked.c.place == 1))
-        .order_by(PREDICTIONS.c.event_us, PREDICTIONS.c.seq)
-    )
-
-
-def _frame(rows: Sequence[Row[Any]], kinds: dict[str, pl.DataType]) -> pl.DataFrame:
-    stored = {name: pl.Int64() if kind == _MOMENT else kind for name, kind in kinds.items()}
-    frame = pl.DataFrame([tuple(row) for row in rows], schema=stored, orient="row")
-    return frame.cast({name: kind for name, kind in kinds.items() if kind == _MOMENT})
-
-
-def _with_probabilities(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put `p_0 ... p_k` in the place of the JSON list, or leave `value` where no row has probabilities."""
-    lists = frame["probabilities"].str.json_decode(pl.List(pl.Float64))
-    classes = int(lists.list.len().max() or 0)  # type: ignore[arg-type]  # polars types a sum-up as any cell
-    if not classes:
-        return frame.drop("probabilities")
-    names = list(frame.columns)
-    at = names.index("probabilities")
-    names[at : at + 2] = [f"p_{code}" for code in range(classes)]
-    each = [lists.list.get(code, null_on_oob=True).alias(f"p_{code}") for code in range(classes)]
-    return frame.with_columns(each).select(names)
