@@ -10,7 +10,10 @@ import pytest
 
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import PredictionRecord
+from tenure.core.project import MonitoringSection
 from tenure.monitoring.looking import ESTIMATED
+from tenure.monitoring.windows import KEPT_WINDOWS, cut_windows, first_event
+from tenure.state.shelf import Cut
 from tenure.state.traffic import Traffic
 
 DAY = timedelta(days=1)
@@ -143,3 +146,28 @@ def test_another_size_of_windows_starts_from_its_own_cuts(counted: Callable, pla
     world.health()
     world.ctx = planted(window="200 rows").ctx
     assert [window.rows for window in world.health().windows] == [200] * 4
+
+
+def test_no_more_of_the_log_is_read_than_the_latest_windows_hold(planted: Callable) -> None:
+    world = planted()
+    world.week(0, rows=400, outcomes=False)
+    world.week(9, rows=400, outcomes=False)
+    whole, now = world.traffic.joined(features=False), world.clock.now
+    for window in ("1h", "7d", "2 rows", "500 rows"):
+        monitoring = MonitoringSection(window=window)
+        every = cut_windows(whole, monitoring, now=now)
+        since = first_event(world.traffic, monitoring)
+        bounded = cut_windows(world.traffic.joined(since=since, features=False), monitoring, now=now)
+        assert [(w.start, w.end, w.full) for w in bounded] == [(w.start, w.end, w.full) for w in every]
+        assert all(a.rows.equals(b.rows) for a, b in zip(bounded, every, strict=True))
+        assert since is None or since == every[0].start
+        assert since is not None or len(every) < KEPT_WINDOWS
+
+
+def test_windows_of_rows_are_read_from_where_one_of_them_was_cut(planted: Callable) -> None:
+    world = planted()
+    world.week(0, rows=400, outcomes=False)
+    events = world.traffic.joined(features=False)["event_at"]
+    cuts = [Cut(events[at], events[at + 1]) for at in range(101, 301, 2)]
+    assert first_event(world.traffic, MonitoringSection(window="2 rows"), cuts) == events[191]
+    assert first_event(world.traffic, MonitoringSection(window="3 rows"), cuts) == events[88]

@@ -37,6 +37,10 @@ def test_windows_of_time_count_what_was_set_aside_also_where_nothing_else_came()
     assert spans("1d", [0.5], [], now=0.7) == []
 
 
+def test_a_row_set_aside_for_its_time_fills_no_window() -> None:
+    assert spans("1d", [0.1, 1.1], [0.2, 9_000.0], now=1.2) == [(0, 1, 1)]
+
+
 def test_windows_of_rows_count_what_was_set_aside_until_the_next_and_what_came_since() -> None:
     kept = [0.1, 0.2, 0.3, 1.1, 1.2, 1.3]
     assert spans("3 rows", kept, [0.15, 0.9, 1.15], now=9) == [(0.1, 3, 2), (1.1, 3, 1)]
@@ -86,6 +90,9 @@ def test_the_fault_says_which_field_broke_most_and_since_when() -> None:
 def test_too_few_rows_are_not_judged() -> None:
     assert judged([]).verdict is Verdict.SKIPPED
     assert judged([0.5], rows=50).verdict is Verdict.SKIPPED
+    small = Span(START + 70 * DAY, 3, (AGE,) * 3)
+    found = judge_quarantine([Span(START, 200, (AGE,) * 200), small], known_rows=2_000, least=100)
+    assert (found.verdict, found.measurement.value) == (Verdict.FAIL, 0.5)
 
 
 def test_a_feed_whose_rows_are_set_aside_makes_the_model_ill(planted: Callable) -> None:

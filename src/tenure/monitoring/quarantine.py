@@ -58,9 +58,11 @@ def _of_time(
     kept = {window.start: window.rows.height for window in windows}
     said = _by_place(window_numbers(aside["event_at"], monitoring), aside)
     gone = {window_start(number, monitoring): some for number, some in said.items()}
-    lasts = [*(window.rows["event_at"][-1] for window in windows[-1:]), *aside["event_at"][-1:].to_list()]
+    width = window_start(1, monitoring) - window_start(0, monitoring)
+    # A row that was set aside may say a time that cannot be: it fills no window.
+    until = max([now, *(window.rows["event_at"][-1] for window in windows[-1:])])
     for start in sorted(kept.keys() | gone.keys()):
-        if window_start(1, monitoring) - window_start(0, monitoring) <= max([now, *lasts]) - start:
+        if start + width <= until:
             yield Span(start, kept.get(start, 0), tuple(gone.get(start, ())))
 
 
@@ -90,13 +92,14 @@ def _by_place(place: np.ndarray[Any, np.dtype[np.int64]], aside: pl.DataFrame) -
 
 
 def judge_quarantine(spans: Sequence[Span], *, known_rows: int, least: int) -> Finding:
-    """Judge the share of rows set aside in the latest span against the spans before it.
+    """Judge the share of rows set aside in the latest span of at least `least` rows against the spans before it.
 
     None of the `known_rows` that the contract was learned from was set aside; where earlier spans show a usual share
     (their median), that is usual. A fault is beyond chance and two rows in a hundred more than usual.
     """
-    if not spans or spans[-1].rows < least:
-        reason = f"no full window holds {least:,} rows yet." if not spans else f"it holds {spans[-1].rows:,} rows only."
+    spans = [span for span in spans if span.rows >= least]
+    if not spans:
+        reason = f"no full window holds {least:,} rows yet."
         return Finding(QUARANTINED_ROWS, Verdict.SKIPPED, Measurement(QUARANTINED_ROWS, 0.0, skipped=reason))
     *before, now = spans
     usual = float(np.median([span.share for span in before])) if before else 0.0
