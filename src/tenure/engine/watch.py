@@ -65,14 +65,15 @@ def examine(workspace: Workspace) -> HealthReport:
         "ripe": sum(window.ripe for window in health.windows),
         "blocking": [f"{finding.check}: {finding.subject}" for finding in blocking(health.findings)],
     }
-    if not last or last[0].data != data:
+    known = {} if not last else {name: value for name, value in last[0].data.items() if name != "headline"}
+    if known != data:  # the headline may count days, which are no news
         workspace.ledger.append(
             HEALTH_EVENT,
             actor=workspace.context.actor,
             reason=health.headline,
             output=workspace.context.artifacts.put_record(health),
             output_type="HealthReport",
-            data=data,
+            data=data | {"headline": health.headline},
         )
     observe_alarms(workspace, health)
     return health

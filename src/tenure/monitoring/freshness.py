@@ -13,13 +13,14 @@ from tenure.core.evidence import Finding, Measurement, Threshold, Verdict
 from tenure.core.modelling import Floats
 from tenure.monitoring.figures import figure
 from tenure.monitoring.maturity import LEAST_OUTCOMES, MATURE, DelayCurve, usual_gap
+from tenure.monitoring.quarantine import QUARANTINED_ROWS
 from tenure.monitoring.realised import Answered, moments_of
 from tenure.monitoring.rules import FAULT_LEVEL, binomial_limit
 
 TRAFFIC_FRESHNESS: Final = "traffic-freshness"
 OUTCOME_FRESHNESS: Final = "outcome-freshness"
 OUTCOME_VALUES: Final = "outcome-values"
-FEED_CHECKS: Final = (TRAFFIC_FRESHNESS, OUTCOME_FRESHNESS, OUTCOME_VALUES)
+FEED_CHECKS: Final = (TRAFFIC_FRESHNESS, OUTCOME_FRESHNESS, OUTCOME_VALUES, QUARANTINED_ROWS)
 _WARN_GAPS: Final = 2.0
 _FAIL_GAPS: Final = 4.0
 _WARN_LONGEST: Final = 1.25

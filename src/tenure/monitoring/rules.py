@@ -257,7 +257,10 @@ def _explains(unit: _Unit, came: Floats, known: Floats) -> bool:
     spread = float(wanted[3] - wanted[1])
     if spread <= 0:
         return False
-    undone = unit.undo(np.quantile(came, at))
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest there are have no unit to find
+        undone = unit.undo(np.quantile(came, at))
+    if not np.isfinite(undone).all():
+        return False
     noise = 3.0 / np.sqrt(min(came.size, known.size))
     off_before = np.abs(unit.factor * undone + unit.offset - wanted) / spread
     off_after = np.abs(undone - wanted) / spread

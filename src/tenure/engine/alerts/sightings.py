@@ -14,6 +14,7 @@ from tenure.core.project import MonitoringSection
 from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, REALISED_VALUE
 from tenure.monitoring.drift_findings import ESTIMATED_SCORE, price_words
 from tenure.monitoring.freshness import OUTCOME_FRESHNESS, OUTCOME_VALUES, TRAFFIC_FRESHNESS
+from tenure.monitoring.quarantine import QUARANTINED_ROWS
 from tenure.monitoring.rules import ENOUGH_ROWS, RULES, VOLUME
 
 FEED: Final = "feed"
@@ -24,7 +25,7 @@ PERFORMANCE: Final = "performance"
 ESTIMATE: Final = "estimate"
 CHECK: Final = "check"
 _KIND_OF: Final = {
-    **dict.fromkeys(RULES, FEED),
+    **dict.fromkeys((*RULES, QUARANTINED_ROWS), FEED),
     **dict.fromkeys((VOLUME, ENOUGH_ROWS, TRAFFIC_FRESHNESS), TRAFFIC),
     **dict.fromkeys((OUTCOME_FRESHNESS, OUTCOME_VALUES), OUTCOMES),
     **dict.fromkeys((REALISED_SCORE, REALISED_VALUE), PERFORMANCE),
