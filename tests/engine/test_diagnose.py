@@ -19,6 +19,7 @@ from tenure.engine.diagnose import diagnosis_of
 from tenure.engine.suspects import Evidence, share_words
 from tenure.engine.workspace import open_workspace
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
+from tenure.monitoring.prices import is_harmful
 from tenure.monitoring.rules import ENOUGH_ROWS
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -54,7 +55,9 @@ def price(reading: Reading, share: float, error: float) -> Price:
 
 
 def change(column: str, *, cost: Price | None, since: int = 5, harmless: bool = False) -> Change:
-    return Change(column, f"{column!r} moved.", day(since), importance=0.3, price=cost, harmless=harmless)
+    harmful = cost is not None and is_harmful(cost)
+    says = f"{column!r} moved."
+    return Change(column, says, day(since), importance=0.3, price=cost, harmless=harmless, harmful=harmful)
 
 
 def evidence(

@@ -95,6 +95,7 @@ class Change:
     price: Price | None = None
     unpriced: str | None = None
     harmless: bool = False
+    harmful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class DataSection(Section):
         0.0,
         json_schema_extra={"default": "0s"},
         ge=0,
-        description="How long after the prediction the truth is known.",
+        description="How long after the prediction the truth is known; monitoring learns it where it is left out.",
     )
     columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="What to know about single columns.")
 
@@ -254,7 +254,9 @@ class MonitoringSection(Section):
     """`[monitoring]`: how traffic is cut into windows and how often a false alarm is tolerable."""
 
     window: str = Field(
-        "7d", pattern=r"^\s*(\d+(\.\d+)?\s*(s|min|m|h|d|w)|\d+\s*rows)\s*$", description="'7d' or '500 rows'."
+        "7d",
+        pattern=r"^\s*(\d+(\.\d+)?\s*(s|min|m|h|d|w)|\d+\s*rows)\s*$",
+        description="'7d' (counted from a Monday, UTC) or '500 rows'.",
     )
     false_alarms_per_year: float = Field(1.0, gt=0, description="The one dial of the alarms.")
     min_rows: int = Field(100, ge=10, description="A smaller window is only reported, not judged.")

@@ -17,7 +17,7 @@ from tenure.core.metrics import METRICS
 from tenure.core.modelling import Score
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
 from tenure.monitoring.figures import figure
-from tenure.monitoring.prices import ALL_TOGETHER, TOLERANCE, is_harmful
+from tenure.monitoring.prices import ALL_TOGETHER, TOLERANCE
 from tenure.monitoring.rules import RULES
 
 TELL: Final = "tenure monitor"
@@ -125,12 +125,11 @@ def moved_suspects(evidence: Evidence) -> Iterator[Suspect]:
     for change in evidence.health.changes:
         if change.harmless or change.subject in broken:
             continue
-        harmful = change.price is not None and is_harmful(change.price)
         yield Suspect(
             "column" if change.price is None or change.price.reading is Reading.INSTRUMENT else "rows",
             what=change.says,
             where=change.subject if change.subject == ALL_TOGETHER else f"column {change.subject}",
-            sureness=Sureness.LIKELY if harmful else Sureness.POSSIBLE,
+            sureness=Sureness.LIKELY if change.harmful else Sureness.POSSIBLE,
             why_sure=_priced(change),
             todo=_todo(change),
             command=RETRAIN if change.price is not None and change.price.reading is Reading.WORLD else TELL,

@@ -275,4 +275,5 @@ def _cost(subject: str, priced: Priced) -> dict[str, Any]:
         "price": price,
         "unpriced": None if price is not None else priced.unpriced.get(subject),
         "harmless": priced.is_harmless(subject),
+        "harmful": priced.is_harmful(subject),
     }

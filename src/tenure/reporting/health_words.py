@@ -50,12 +50,12 @@ class Harm(IntEnum):
 
 
 def harm_of(change: Change, tolerance: float | None) -> Harm:
-    """Return what a change does: it costs where even the lower bound of its price lies beyond the tolerance."""
+    """Return what a change does: it costs where even the lower bound of its price lies beyond what is tolerated."""
     if change.harmless:
         return Harm.HARMLESS
     if change.price is None:
         return Harm.UNKNOWN
-    return Harm.COSTS if change.price.drop.low > (tolerance or 0.0) else Harm.MAY_COST
+    return Harm.COSTS if change.harmful or change.price.drop.low > (tolerance or 0.0) else Harm.MAY_COST
 
 
 def day(at: str, *, hours: bool = False) -> str:

@@ -182,7 +182,7 @@ WATCHED_WINDOWS: Final = Table(
     Column("facts", Text, nullable=False),
 )
 """Windows of traffic that monitoring has looked at, so that it need not read their rows again. `reference` is the
-digest of what they were held against, `sketch` that of the sketch, `facts` JSON: what was said of it at that time."""
+key of what they were held against, `sketch` that of the sketch, `facts` JSON: what was said of it at that time."""
 
 WATCH_REFERENCES: Final = Table(
     "watch_references",
