@@ -254,7 +254,7 @@ def changes_of(
                 **_cost(item.column, priced),
             )
         )
-    if ALL_TOGETHER in priced.prices:
+    if ALL_TOGETHER in priced.prices and len(changes) > 1:
         says = _with_turns(f"{len(changes)} columns moved together", ALL_TOGETHER, priced)
         changes.append(Change(ALL_TOGETHER, says, **_cost(ALL_TOGETHER, priced)))
     return tuple(sorted(changes, key=lambda change: -priced.burden(change.subject)))

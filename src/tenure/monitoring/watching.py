@@ -22,7 +22,7 @@ from tenure.monitoring.detector import DriftCourse, watch_drift
 from tenure.monitoring.drift_findings import Trace, changes_of, drift_finding, evidence_findings, weighed_faults
 from tenure.monitoring.evidence import evidence
 from tenure.monitoring.inputs import DECISION, PREDICTION, as_read
-from tenure.monitoring.prices import Priced, priced
+from tenure.monitoring.prices import ALL_TOGETHER, Priced, priced
 from tenure.monitoring.reference import Normal, Said
 from tenure.monitoring.rules import broken_rules
 from tenure.monitoring.separability import auc_of, series_of
@@ -194,15 +194,24 @@ class Watch:
         broken = looked[at].broken
         blamed = {name for name, level in course.columns[at].items() if level >= _BLAMED and course.alarmed[at]}
         moved = {item.column for item in seen if item.coloured} | blamed | set(broken)
-        if TOGETHER_SERIES in blamed:  # no single column stands out: the ones that matter most are priced
-            moved |= set(sorted(self.columns, key=lambda name: -self.importance.get(name, 0.0))[:_MATTER_MOST])
-        prices = self.prices(rows, moved)
+        prices = self._prices_of_most(rows) if blamed and not moved & set(self.columns) else self.prices(rows, moved)
         findings = (
             *weighed_faults(faults, prices, traces),
             *evidence_findings(seen, broken, prices, self.importance),
             drift_finding(course, at, prices, traces),
         )
         return Judged(findings, changes_of(seen, faults, blamed, prices, self.importance, traces))
+
+    def _prices_of_most(self, rows: Rows) -> Priced:
+        """Return the prices of the columns that matter most, each by itself: where no single one is known to have moved.
+
+        A small move of a column that matters much can be dear. All together are left out: many moves that are chance
+        alone would add up.
+        """
+        most = sorted(self.columns, key=lambda name: -self.importance.get(name, 0.0))[:_MATTER_MOST]
+        prices = self.prices(rows, set(most))
+        alone = {name: price for name, price in prices.prices.items() if name != ALL_TOGETHER}
+        return replace(prices, prices=alone)
 
     def prices(self, rows: Rows, moved: set[str]) -> Priced:
         """Return the price of each moved column that the model reads, the most important ones first."""
