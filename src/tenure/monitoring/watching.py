@@ -203,7 +203,7 @@ class Watch:
         return Judged(findings, changes_of(seen, faults, blamed, prices, self.importance, traces))
 
     def _prices_of_most(self, rows: Rows) -> Priced:
-        """Return the prices of the columns that matter most, each by itself: where no single one is known to have moved.
+        """Return the prices of the columns that matter most, each by itself: where none is known to have moved.
 
         A small move of a column that matters much can be dear. All together are left out: many moves that are chance
         alone would add up.
