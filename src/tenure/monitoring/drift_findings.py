@@ -171,7 +171,7 @@ def _drift_words(blamed: Sequence[str], broken: frozenset[str], dearest: str | N
     whose = "that" if named == [dearest] else ALL_TOGETHER if dearest == ALL_TOGETHER else f"{dearest!r}"
     cost = _costs(dearest, priced)
     if whose == ALL_TOGETHER:
-        cost = "cost" + cost.removeprefix("costs")
+        cost = "cost" + cost.removeprefix("costs").replace(" and turns ", " and turn ")
     return f"{says}; {whose} {cost}, {_READ_AS[priced.prices[dearest].reading]}."
 
 
