@@ -15,6 +15,7 @@ from tenure.core.lifecycle import Verb
 from tenure.core.records import canonical
 from tenure.engine.loop import choose
 from tenure.engine.policy import Policy, Situation
+from tenure.state.shelf import Shelf
 
 pytestmark = pytest.mark.usefixtures("clock")
 Columns = dict[str, np.ndarray]
@@ -260,6 +261,23 @@ def test_a_model_that_breaks_while_prices_are_asked_blocks_and_what_the_rules_fo
     assert report.status is Health.ILL
     assert {"missing-values", "drift"} <= failed(report)
     assert any("no such layer" in finding.says for finding in report.of("drift"))
+
+
+class FullShelf(Shelf):
+    """A shelf that cannot take anything any more."""
+
+    def keep_window(self, *_: object, **__: object) -> None:
+        raise RuntimeError("no room")
+
+
+def test_a_look_that_breaks_blocks_and_outcomes_are_judged_all_the_same(planted: Callable) -> None:
+    world = planted()
+    world.shelf = FullShelf(world.shelf._db)
+    world.week(0)
+    report = world.health()
+    assert report.status is Health.ILL
+    assert "no room" in report.of("drift")[0].says
+    assert report.of("realised-score")[0].verdict is Verdict.PASS
 
 
 def test_a_version_without_rows_out_of_fold_is_looked_at_without_a_promise(planted: Callable) -> None:

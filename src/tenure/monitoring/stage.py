@@ -146,12 +146,19 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         _usual(about, wanted),
         ctx.log.note,
     )
-    seen = look_at(subject.full, watch, reader, shelf, ctx.artifacts, key=key, estimated=foresight.estimate)
+    broken: tuple[Finding, ...] = ()
+    try:
+        seen = look_at(subject.full, watch, reader, shelf, ctx.artifacts, key=key, estimated=foresight.estimate)
+    except TenureError:
+        raise
+    except Exception as error:  # outcomes can still be judged, and nobody takes silence for health
+        seen, broken = None, (broken_check(DRIFT, error, seen=ctx.log.note),)
     ctx.log.progress(0.7, "inputs looked at")
     course, judgement = (None, None) if seen is None else _judged(watch, seen, seen_to=ctx.log.note)
     findings = (
         *_findings_of_inputs(subject, watch, seen, judgement),
         *_estimated(seen, course, about, watch),
+        *broken,
         *foresight.broken,
         *judge_outcomes(ctx, wanted, cohorts, about, watch.normal, level=levels.realised),
         *judge_feed(joined, cohorts, about.reference, wanted, curve=curve, now=present),

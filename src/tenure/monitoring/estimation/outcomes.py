@@ -26,7 +26,7 @@ _ROUNDS: Final = 120
 _BLOCKS: Final = 5
 LEAST_ROWS: Final = 200
 """With fewer known rows there is nothing to learn from."""
-_PARAMS: Final[dict[str, Any]] = {
+SMALL_BOOSTER: Final[dict[str, Any]] = {
     "learning_rate": 0.08,
     "num_leaves": 8,
     "min_data_in_leaf": 40,
@@ -172,7 +172,7 @@ def _loss(objective: str, truth: Floats, raw: Floats) -> float:
 
 
 def _boosted(objective: str, cells: Floats, said: Floats, truth: Floats, start: Floats, rounds: int) -> lgb.Booster:
-    params = _PARAMS | {"objective": objective, "boost_from_average": False}
+    params = SMALL_BOOSTER | {"objective": objective, "boost_from_average": False}
     data = lgb.Dataset(np.column_stack([cells, said]), truth, init_score=start, params=params)
     return lgb.train(params, data, num_boost_round=rounds)
 

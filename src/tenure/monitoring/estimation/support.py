@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import lightgbm as lgb
 import numpy as np
 
 from tenure.core.metrics import auc
 from tenure.core.modelling import Floats, Indices
+from tenure.monitoring.estimation.outcomes import SMALL_BOOSTER
 
 _ROWS: Final = 4_000
 _FOLDS: Final = 3
@@ -18,17 +19,7 @@ _ROUNDS: Final = 40
 _CLIP: Final = 0.99
 _WEIGHT: Final = 0.9
 """Columns are looked at, the weightiest first, until they make up this share of what the model uses."""
-_PARAMS: Final[dict[str, Any]] = {
-    "learning_rate": 0.1,
-    "num_leaves": 8,
-    "min_data_in_leaf": 40,
-    "lambda_l2": 5.0,
-    "verbosity": -1,
-    "num_threads": 1,
-    "deterministic": True,
-    "force_col_wise": True,
-    "seed": 0,
-}
+_PARAMS: Final = SMALL_BOOSTER | {"learning_rate": 0.1}
 
 
 @dataclass(frozen=True, slots=True)
