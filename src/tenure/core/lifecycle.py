@@ -9,6 +9,7 @@ from typing import Any
 from tenure.core.evidence import Finding
 from tenure.core.modelling import Score
 from tenure.core.records import Record
+from tenure.core.retraining import Recipe
 
 
 class Alias(StrEnum):
@@ -188,4 +189,8 @@ class Action(Record):
     carried_out: bool = False
     proposal: str | None = None
     """The command that a person can run, where the policy leaves the act to them."""
+    recipe: Recipe | None = None
+    """What a retraining is to learn from; None for all rows."""
+    prospect: str | None = None
+    """Digest of the prospect that spoke for it, or against."""
     made_from: tuple[str, ...] = ()

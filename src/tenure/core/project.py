@@ -12,6 +12,7 @@ from tenure.core.alerts import AlertsSection
 from tenure.core.data import Kind
 from tenure.core.errors import ConfigError, ProjectMissingError, did_you_mean
 from tenure.core.modelling import Task
+from tenure.core.operations import OperationsSection, PromotionSection
 from tenure.core.records import digest_of
 from tenure.core.secrets import may_hold_secret, redacted, refuse_misplaced_secrets
 from tenure.core.section import Duration, Section, seconds_of
@@ -192,12 +193,6 @@ class RobustnessSection(Section):
     skip: list[str] = Field(default_factory=list, description="Names of checks not to run.")
 
 
-class PromotionSection(Section):
-    """`[promotion]`: what a challenger must show."""
-
-    min_gain: float = Field(0.0, ge=0, description="Smallest gain in the metric, at the low end of its interval.")
-
-
 class ServingSection(Section):
     """`[serving]`: how predictions are answered."""
 
@@ -284,21 +279,14 @@ class MonitoringSection(Section):
         return self
 
 
-class OperationsSection(Section):
-    """`[operations]`: how much is done without asking."""
-
-    autonomy: Literal["observe", "propose", "auto"] = Field("propose", description="observe, propose or auto.")
-    check_every: Duration = Field(
-        60.0, json_schema_extra={"default": "60s"}, gt=0, description="How often `tenure watch` looks."
-    )
-
-
 _ONLY_ANSWERS: Final[dict[str, Any]] = {
     "serving": set(ServingSection.model_fields) - {"max_latency_ms"},
     "data": {"columns": {"__all__": {"bad"}}},
     "alerts": True,
+    "promotion": set(PromotionSection.model_fields) - {"min_gain"},
+    "operations": set(OperationsSection.model_fields) - {"learn_from_log"},
 }
-"""What changes how requests are answered or people told, and no model: a new limit or address trains nothing again."""
+"""What changes how requests are answered, people told or versions promoted, and no model: it trains nothing again."""
 
 
 class StateSection(Section):
