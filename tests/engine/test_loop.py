@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tenure.core.evidence import Finding, Measurement, Verdict
 from tenure.core.health import Health, HealthReport, WindowHealth
-from tenure.core.lifecycle import Action, Verb
+from tenure.core.lifecycle import Verb
 from tenure.core.modelling import Score
-from tenure.engine.loop import choose
+from tenure.core.retraining import Prospect, Recipe
+from tenure.engine.loop import PROSPECT, choose
 from tenure.engine.policy import Policy, Situation
 from tenure.monitoring.alarm import REALISED_SCORE, REALISED_VALUE
 from tenure.monitoring.inputs import PREDICTION
@@ -41,7 +42,7 @@ def report(*findings: Finding, windows: tuple[WindowHealth, ...] = (), version: 
 
 HARM = finding(REALISED_SCORE, Verdict.FAIL, "the latest window", since="w5")
 ILL = report(HARM, windows=tuple(window(i, 2, 0.6) for i in range(8)))
-HERE = Situation(champion=2, previous=1)
+HERE = Situation(champion=2)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.WARN, Verdict.SKIPPED])
@@ -60,28 +61,65 @@ def test_harm_in_office_is_answered_with_a_retraining() -> None:
     assert action.cause.measurement.evidence["version"] == 2
     assert action.made_from == (ILL.digest,)
     assert not action.carried_out
-    assert choose(ILL, PROPOSE, HERE).proposal == "tenure run"
+    assert choose(ILL, PROPOSE, HERE).proposal == "tenure approve"
 
 
-def test_a_collapse_right_after_promotion_is_rolled_back() -> None:
-    windows = (*(window(i, 1, 0.8) for i in range(4)), window(4, 2, 0.6))
-    sick = report(HARM, windows=windows)
-    assert choose(sick, AUTO, HERE).verb is Verb.ROLL_BACK
-    assert choose(sick, PROPOSE, HERE).proposal == "tenure rollback"
-    assert choose(sick, AUTO, replace(HERE, previous=None)).verb is Verb.RETRAIN
+PROVEN = finding("harm", Verdict.FAIL, "v2 against v1", since="w7")
 
 
-def test_an_old_version_that_came_back_into_office_is_on_trial_again() -> None:
-    windows = (*(window(i, 2, 0.8) for i in range(6)), *(window(i, 1, 0.9) for i in range(6, 8)), window(8, 2, 0.6))
-    assert choose(report(HARM, windows=windows), AUTO, HERE).verb is Verb.ROLL_BACK
+def test_proof_that_the_version_before_did_better_rolls_back() -> None:
+    for health in (report(), ILL, report(finding("missing-values", Verdict.FAIL, "age"))):
+        assert choose(health, AUTO, replace(HERE, harm=PROVEN)).verb is Verb.ROLL_BACK
+    assert choose(ILL, PROPOSE, replace(HERE, harm=PROVEN)).proposal == "tenure approve"
+    done = replace(choose(ILL, AUTO, replace(HERE, harm=PROVEN)), carried_out=True)
+    assert choose(ILL, AUTO, replace(HERE, harm=PROVEN, past=(done,))).verb is Verb.ESCALATE
 
 
-def test_no_rollback_to_a_version_that_did_worse_or_was_left_before() -> None:
-    worse = report(HARM, windows=(window(0, 1, 0.55), window(1, 2, 0.6)))
-    assert choose(worse, AUTO, HERE).verb is Verb.RETRAIN
-    better = report(HARM, windows=(window(0, 1, 0.8), window(1, 2, 0.6)))
-    left = Action(Verb.ROLL_BACK, "it fell", finding(REALISED_SCORE, Verdict.FAIL, version=1), carried_out=True)
-    assert choose(better, AUTO, replace(HERE, past=(left,))).verb is Verb.RETRAIN
+def prospect(chosen: Recipe | None, *, since: str = "w7", probability: float = 0.9) -> Prospect:
+    return Prospect(
+        2, "now", "matured window", chosen, probability, 0.8, (), (since,), 400, "EUR", 1.0, 4, 100.0, "It would pay."
+    )
+
+
+RECENT = Recipe("latest half", share=0.5)
+
+
+def test_a_new_model_that_would_pay_is_made_from_what_the_probes_chose() -> None:
+    for health in (report(), ILL):
+        action = choose(health, AUTO, replace(HERE, prospect=prospect(RECENT)))
+        assert (action.verb, action.recipe) == (Verb.RETRAIN, RECENT)
+        assert action.cause is not None
+        assert action.cause.check == PROSPECT
+
+
+def test_harm_that_no_probe_can_mend_is_told_to_a_person_once() -> None:
+    told = choose(ILL, AUTO, replace(HERE, prospect=prospect(None, probability=0.1)))
+    assert told.verb is Verb.ESCALATE
+    assert "no way of learning" in told.reason
+    again = replace(HERE, prospect=prospect(None, since="w8"), past=(told,))
+    assert choose(ILL, AUTO, again).verb is Verb.KEEP
+
+
+def test_one_prospect_is_acted_on_once_and_the_next_one_anew() -> None:
+    done = replace(choose(report(), AUTO, replace(HERE, prospect=prospect(RECENT))), carried_out=True)
+    again = replace(HERE, prospect=prospect(RECENT), past=(done,), new_rows=True)
+    assert choose(report(), AUTO, again).verb is Verb.KEEP
+    assert choose(report(), AUTO, replace(again, prospect=prospect(RECENT, since="w8"))).verb is Verb.RETRAIN
+
+
+def test_a_person_is_asked_once_whether_to_replace_a_version() -> None:
+    for policy in (PROPOSE, OBSERVE):
+        asked = choose(report(), policy, replace(HERE, prospect=prospect(RECENT)))
+        assert asked.proposal == "tenure approve"
+        later = replace(HERE, prospect=prospect(RECENT, since="w8"), past=(asked,))
+        assert choose(report(), policy, later).verb is Verb.KEEP
+
+
+def test_nothing_is_retrained_while_a_version_climbs_or_after_vain_attempts() -> None:
+    would_pay = replace(HERE, prospect=prospect(RECENT))
+    assert choose(report(), AUTO, replace(would_pay, climbing="v3 is on the ladder.")).verb is Verb.KEEP
+    assert choose(report(), AUTO, replace(would_pay, resting="Two attempts failed.")).verb is Verb.KEEP
+    assert choose(ILL, AUTO, replace(would_pay, resting="Two attempts failed.")).verb is Verb.ESCALATE
 
 
 def test_faults_are_escalated_and_never_trained_on() -> None:
@@ -130,36 +168,17 @@ def test_a_new_illness_of_a_new_champion_is_answered_anew() -> None:
     done = replace(choose(ILL, AUTO, HERE), carried_out=True)
     windows = tuple(window(i, 3, 0.6) for i in range(8))
     assert (
-        choose(report(HARM, windows=windows, version=3), AUTO, Situation(3, 2, new_rows=True, past=(done,))).verb
+        choose(report(HARM, windows=windows, version=3), AUTO, Situation(3, new_rows=True, past=(done,))).verb
         is Verb.RETRAIN
     )
     later = report(finding(REALISED_SCORE, Verdict.FAIL, since="w40"), windows=ILL.windows)
     assert choose(later, AUTO, replace(HERE, past=(done,))).verb is Verb.RETRAIN
 
 
-def test_a_slip_with_lasting_drift_that_matters_is_retrained_on_new_rows_only() -> None:
-    slips = [
-        finding(REALISED_SCORE, Verdict.WARN, subject) for subject in ("the latest window", "the latest 4 windows")
-    ]
-    moved = finding("psi", Verdict.WARN, "age", importance=0.4)
-    windows = (window(0, 2, 0.78, drifted=("age",)), window(1, 2, 0.77, drifted=("age",)), window(2, 2, 0.77))
-    assert choose(report(*slips, moved, windows=windows), AUTO, HERE).verb is Verb.RETRAIN
-    assert (
-        choose(
-            report(*slips, moved, windows=windows), AUTO, replace(HERE, walked_in_vain="run 1 saw the same rows")
-        ).verb
-        is Verb.KEEP
-    )
-    assert choose(report(slips[0], moved, windows=windows), AUTO, HERE).verb is Verb.KEEP
-    assert choose(report(*slips, moved, windows=windows[1:]), AUTO, HERE).verb is Verb.KEEP
-    light = finding("psi", Verdict.WARN, "age", importance=0.0)
-    assert choose(report(*slips, light, windows=windows), AUTO, HERE).verb is Verb.KEEP
-
-
 def test_observing_tells_what_a_person_should_do() -> None:
     action = choose(ILL, OBSERVE, HERE)
     assert action.verb is Verb.ESCALATE
-    assert action.proposal == "tenure run"
+    assert action.proposal == "tenure approve"
     assert choose(ILL, OBSERVE, replace(HERE, past=(action,))).verb is Verb.KEEP
 
 
@@ -191,7 +210,9 @@ any_report = st.builds(
 any_situation = st.builds(
     Situation,
     champion=st.just(2),
-    previous=st.sampled_from([None, 1]),
+    prospect=st.sampled_from([None, prospect(None), prospect(RECENT), prospect(RECENT, since="w8")]),
+    climbing=st.sampled_from(["", "v3 is on the ladder."]),
+    resting=st.sampled_from(["", "Two attempts failed."]),
     new_rows=st.sampled_from([None, False, True]),
     walked_in_vain=st.sampled_from([None, "up to date"]),
 )

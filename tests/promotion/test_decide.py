@@ -102,3 +102,13 @@ def test_a_worse_candidate_is_told_so() -> None:
     decision = decide([], _comparison(-0.05, -0.08, -0.02), min_gain=0.0)
     assert decision.outcome is Outcome.HOLD
     assert decision.reason.startswith("Worse than the champion v1")
+
+
+def test_a_candidate_that_past_blocks_spoke_for_need_only_be_better_and_not_much_worse() -> None:
+    likely = _comparison(0.02, -0.01, 0.05)
+    assert decide([], likely, min_gain=0.0).outcome is Outcome.HOLD
+    assert decide([], likely, min_gain=0.0, margin=0.02).outcome is Outcome.PROMOTE
+    assert decide([], likely, min_gain=0.0, margin=0.005).outcome is Outcome.HOLD
+    assert decide([], likely, min_gain=0.03, margin=0.02).outcome is Outcome.HOLD
+    assert decide([], _comparison(-0.001, -0.01, 0.05), min_gain=0.0, margin=0.02).outcome is Outcome.HOLD
+    assert decide([_finding(Verdict.FAIL)], likely, min_gain=0.0, margin=0.02).outcome is Outcome.REJECT

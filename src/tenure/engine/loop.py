@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tenure.core.evidence import Finding, Verdict
+from tenure.core.evidence import Finding, Measurement, Verdict
 from tenure.core.health import HealthReport, WindowHealth
 from tenure.core.lifecycle import Action, Verb
-from tenure.core.metrics import METRICS
+from tenure.core.retraining import Prospect, Recipe
 from tenure.engine.policy import Policy, Situation
 from tenure.monitoring.alarm import POOLED_WINDOWS, REALISED_SCORE, REALISED_VALUE, noted
 from tenure.monitoring.drift_findings import DRIFT, ESTIMATED_SCORE
 from tenure.monitoring.freshness import FEED_CHECKS
-from tenure.monitoring.inputs import PREDICTION
 from tenure.monitoring.rules import RULES
 
 _REALISED: Final = (REALISED_SCORE, REALISED_VALUE)
-_MATTERS: Final = 0.05
+PROSPECT: Final = "prospect"
 _PROPOSALS: Final = {
-    Verb.RETRAIN: "tenure run",
-    Verb.ROLL_BACK: "tenure rollback",
+    Verb.RETRAIN: "tenure approve",
+    Verb.ROLL_BACK: "tenure approve",
     Verb.ESCALATE: "tenure monitor",
 }
 
@@ -33,6 +32,7 @@ class _Wish:
     verb: Verb
     reason: str
     cause: Finding | None = None
+    recipe: Recipe | None = None
 
 
 def choose(health: HealthReport, policy: Policy, situation: Situation) -> Action:
@@ -43,12 +43,12 @@ def choose(health: HealthReport, policy: Policy, situation: Situation) -> Action
     proposed or escalated waits for a person. `carried_out` is always false here; under `auto` the caller carries out
     a retraining or rollback and records that.
     """
-    wish = _with_version(_wish(health, policy, situation), health)
+    wish = _with_version(_wish(health, situation), health)
     wish = _without_idle_retraining(wish, situation)
-    wish = _without_repeats(wish, health, situation)
+    wish = _without_repeats(wish, health, situation, policy)
     if policy.autonomy == "observe" and wish.verb in (Verb.RETRAIN, Verb.ROLL_BACK):
         told = _Wish(Verb.ESCALATE, f"{wish.reason} A person should {_in_words(wish.verb)}.", wish.cause)
-        told = _without_repeats(told, health, situation)
+        told = _without_repeats(told, health, situation, policy)
         return _action(told, health, proposal=_PROPOSALS[wish.verb] if told.verb is Verb.ESCALATE else None)
     if wish.verb is Verb.KEEP or (policy.autonomy == "auto" and wish.verb is not Verb.ESCALATE):
         return _action(wish, health, proposal=None)
@@ -61,15 +61,17 @@ def _with_version(wish: _Wish, health: HealthReport) -> _Wish:
 
 
 def _action(wish: _Wish, health: HealthReport, *, proposal: str | None) -> Action:
-    return Action(wish.verb, wish.reason, wish.cause, proposal=proposal, made_from=(health.digest,))
+    return Action(wish.verb, wish.reason, wish.cause, proposal=proposal, made_from=(health.digest,), recipe=wish.recipe)
 
 
 def _in_words(verb: Verb) -> str:
     return {Verb.RETRAIN: "retrain the model", Verb.ROLL_BACK: "roll back"}[verb]
 
 
-def _wish(health: HealthReport, policy: Policy, situation: Situation) -> _Wish:
-    """Return what the findings ask for; what makes them doubtful comes before what they say."""
+def _wish(health: HealthReport, situation: Situation) -> _Wish:
+    """Return what is asked for: proof of harm first, then what makes the findings doubtful, then what they say."""
+    if situation.harm is not None:
+        return _Wish(Verb.ROLL_BACK, f"The version in office does harm. {situation.harm.says}", situation.harm)
     broken = _first(health.findings, Verdict.ERROR)
     if broken is not None:
         return _Wish(Verb.ESCALATE, f"A health check broke, so nothing is known for sure. {broken.says}", broken)
@@ -80,9 +82,20 @@ def _wish(health: HealthReport, policy: Policy, situation: Situation) -> _Wish:
     if feed is not None:
         reason = f"What comes in or comes true cannot be relied on; retraining would learn it. {feed.says}"
         return _Wish(Verb.ESCALATE, reason, feed)
+    if situation.climbing:
+        return _Wish(Verb.KEEP, f"{situation.climbing} {health.headline}")
+    if situation.prospect is not None and situation.prospect.chosen is not None and not situation.resting:
+        return _Wish(Verb.RETRAIN, situation.prospect.says, asked_by(situation.prospect), situation.prospect.chosen)
+    return _wish_without_remedy(health, situation)
+
+
+def _wish_without_remedy(health: HealthReport, situation: Situation) -> _Wish:
+    """Return what is asked for where no probe promised that a new model would pay, or none could be asked."""
     harm = next((f for f in health.findings if f.verdict is Verdict.FAIL and f.check in _REALISED), None)
     if harm is not None:
-        return _wish_after_harm(harm, health, policy, situation)
+        if situation.prospect is None and not _faults_lately(health):
+            return _Wish(Verb.RETRAIN, f"The model is worse than promised. {harm.says}", harm)
+        return _Wish(Verb.ESCALATE, f"{_why_no_retraining(health, situation)} {harm.says}", harm)
     drift = next(
         (f for f in health.findings if f.verdict is Verdict.FAIL and f.check in (DRIFT, ESTIMATED_SCORE)), None
     )
@@ -93,20 +106,28 @@ def _wish(health: HealthReport, policy: Policy, situation: Situation) -> _Wish:
     other = _first(health.findings, Verdict.FAIL)
     if other is not None:
         return _Wish(Verb.ESCALATE, f"A check fails for which no remedy is known. {other.says}", other)
-    slipping = _slipping_with_drift(health)
-    if slipping is not None:
-        return _Wish(Verb.RETRAIN, f"The inputs moved and the model slips. {slipping.says}", slipping)
     return _Wish(Verb.KEEP, health.headline or "Nothing calls for an act.")
 
 
-def _wish_after_harm(harm: Finding, health: HealthReport, policy: Policy, situation: Situation) -> _Wish:
+def _why_no_retraining(health: HealthReport, situation: Situation) -> str:
     if _faults_lately(health):
-        reason = f"The model did worse on rows that were broken; retraining would learn them. {harm.says}"
-        return _Wish(Verb.ESCALATE, reason, harm)
-    if _on_probation(health, policy, situation) and _previous_did_better(health, situation):
-        reason = f"v{situation.champion} fell short right after it took office; v{situation.previous} did better."
-        return _Wish(Verb.ROLL_BACK, f"{reason} {harm.says}", harm)
-    return _Wish(Verb.RETRAIN, f"The model is worse than promised. {harm.says}", harm)
+        return "The model did worse on rows that were broken; retraining would learn them."
+    if situation.resting:
+        return f"The model is worse than promised. {situation.resting}"
+    said = "" if situation.prospect is None else f" {situation.prospect.says}"
+    return f"The model is worse than promised, and no way of learning promises to do better yet.{said}"
+
+
+def asked_by(prospect: Prospect) -> Finding:
+    """Return a prospect as the finding that a retraining is caused by: one for each block that it was judged on."""
+    measurement = Measurement(
+        "probability that a new model pays",
+        prospect.probability,
+        subject=None if prospect.chosen is None else prospect.chosen.name,
+        says=prospect.says,
+        evidence={"version": prospect.version, "since": prospect.starts[-1] if prospect.starts else prospect.at},
+    )
+    return Finding(PROSPECT, Verdict.WARN, measurement)
 
 
 def _faults_lately(health: HealthReport) -> bool:
@@ -118,77 +139,29 @@ def _of_version(health: HealthReport, version: int | None) -> list[WindowHealth]
     return [window for window in health.windows if version in window.versions and window.realised is not None]
 
 
-def _this_term(health: HealthReport, champion: int) -> list[WindowHealth]:
-    """Return the judged windows since another version last answered: a version may come back into office."""
-    judged = [window for window in health.windows if window.realised is not None]
-    others = [at for at, window in enumerate(judged) if window.versions != (champion,)]
-    return judged[others[-1] + 1 :] if others else judged
-
-
-def _on_probation(health: HealthReport, policy: Policy, situation: Situation) -> bool:
-    if situation.previous is None or len(_this_term(health, situation.champion)) > policy.probation:
-        return False
-    left = {
-        action.cause.measurement.evidence.get("version")
-        for action in situation.past
-        if action.verb is Verb.ROLL_BACK and action.carried_out and action.cause is not None
-    }
-    return situation.previous not in left  # what was rolled back from is no place to go back to
-
-
-def _previous_did_better(health: HealthReport, situation: Situation) -> bool:
-    """Say whether the previous version's last windows alone were better than the champion's; yes if none is known."""
-    before = [w for w in _of_version(health, situation.previous) if w.versions == (situation.previous,)]
-    now = _this_term(health, situation.champion)
-    if not before or not now or health.expected is None:
-        return True
-    return _mean_score(before[-POOLED_WINDOWS:], health) > _mean_score(now, health)
-
-
-def _mean_score(windows: Sequence[WindowHealth], health: HealthReport) -> float:
-    """Return the mean realised score weighted by rows, turned so that larger is better."""
-    scores = [window.realised for window in windows if window.realised is not None]
-    mean = sum(score.value * score.rows for score in scores) / sum(score.rows for score in scores)
-    return mean if METRICS[scores[0].metric].greater_is_better else -mean
-
-
-def _slipping_with_drift(health: HealthReport) -> Finding | None:
-    """Return the finding of a score that slips because of drift, where all speaks for it.
-
-    The latest window and the latest ones together must slip, and a column that matters to the model (or the
-    prediction) must have moved in the two latest full windows: so much comes together by chance too seldom to count.
-    """
-    slips = [f for f in health.findings if f.verdict is Verdict.WARN and f.check == REALISED_SCORE]
-    if len(slips) < 2 or _faults_lately(health):
-        return None
-    matters = {
-        f.subject
-        for f in health.findings
-        if f.verdict is Verdict.WARN
-        and (f.subject == PREDICTION or f.measurement.evidence.get("importance", 0.0) >= _MATTERS)
-    }
-    latest = max((i for i, window in enumerate(health.windows) if window.drifted), default=0)
-    before = health.windows[latest - 1].drifted if latest > 0 else ()
-    return slips[-1] if matters & set(before) else None
-
-
 def _without_idle_retraining(wish: _Wish, situation: Situation) -> _Wish:
     """Do not choose a retraining that cannot change anything: tell a person of an illness, let a mere slip be."""
-    if wish.verb is not Verb.RETRAIN or situation.walked_in_vain is None:
+    if wish.verb is not Verb.RETRAIN or situation.walked_in_vain is None or wish.recipe is not None:
         return wish
     idle = f"Retraining would change nothing: {situation.walked_in_vain}."
     is_illness = wish.cause is not None and wish.cause.verdict is Verdict.FAIL
     return _Wish(Verb.ESCALATE if is_illness else Verb.KEEP, f"{wish.reason} {idle}", wish.cause)
 
 
-def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation) -> _Wish:
-    """Never choose one act twice for one cause, but retrain again once there are new rows to learn from."""
+def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation, policy: Policy) -> _Wish:
+    """Never choose one act twice for one cause, but retrain again once there are new rows to learn from.
+
+    A prospect is asked anew with every block of outcomes; where a person is to answer, one question stands at a time.
+    """
     if wish.verb is Verb.KEEP or wish.cause is None:
         return wish
-    earlier = [action for action in situation.past if action.cause and same_cause(action.cause, wish.cause)]
+    is_same = _same_question if wish.cause.check == PROSPECT and policy.autonomy != "auto" else same_cause
+    earlier = [action for action in situation.past if action.cause and is_same(action.cause, wish.cause)]
     same = [action for action in earlier if action.verb is wish.verb]
     if not same:
         return wish
+    if wish.cause.check == PROSPECT and same[-1].carried_out:
+        return _Wish(Verb.KEEP, f"What the latest outcomes asked for is done. {health.headline}")
     escalated = any(action.verb is Verb.ESCALATE for action in earlier)
     if wish.verb is Verb.RETRAIN and same[-1].carried_out and situation.new_rows:
         return wish
@@ -197,6 +170,11 @@ def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation) ->
         return _Wish(Verb.ESCALATE, reason, wish.cause)
     waits = "A person was told" if escalated else f"To {wish.verb} was proposed"
     return _Wish(Verb.KEEP, f"{waits} and nothing is known to have changed since. {health.headline}", wish.cause)
+
+
+def _same_question(one: Finding, other: Finding) -> bool:
+    """Say whether two findings ask whether to replace the same version."""
+    return one.check == other.check and one.measurement.evidence["version"] == other.measurement.evidence["version"]
 
 
 def same_cause(one: Finding, other: Finding) -> bool:

@@ -16,11 +16,13 @@ def decide(
     min_gain: float,
     same_model: bool = False,
     why_not: str = "",
+    margin: float | None = None,
 ) -> GateDecision:
     """Promote only what passed everything and is better beyond doubt; a tie keeps the champion.
 
     `same_model` says that the candidate already holds the office. `comparison` is None where none was possible;
-    then `why_not` says why.
+    then `why_not` says why. With `margin` (units of the metric) past blocks spoke for the candidate already, and it
+    need only be better here too, and not worse by more than that beyond doubt.
     """
     if stopped := blocking(findings):
         return GateDecision(Outcome.REJECT, _blocked(stopped), stopped, comparison, same_model=same_model)
@@ -30,6 +32,8 @@ def decide(
         return GateDecision(Outcome.HOLD, why_not or "The candidate could not be compared with anything.")
     if comparison.low > min_gain:
         return GateDecision(Outcome.PROMOTE, _better(comparison), comparison=comparison)
+    if margin is not None and comparison.gain > min_gain and comparison.low > -margin:
+        return GateDecision(Outcome.PROMOTE, _no_worse(comparison, margin), comparison=comparison)
     return GateDecision(Outcome.HOLD, _in_doubt(comparison, min_gain), comparison=comparison)
 
 
@@ -46,6 +50,14 @@ def _better(comparison: Comparison) -> str:
     return (
         f"Better than {_against(comparison)} beyond doubt on {comparison.rows:,} rows: "
         f"{comparison.metric} gains {comparison.gain:.4g}, and at least {comparison.low:.4g}."
+    )
+
+
+def _no_worse(comparison: Comparison, margin: float) -> str:
+    return (
+        f"Past blocks spoke for it, and on {comparison.rows:,} rows of the newest it is better than "
+        f"{_against(comparison)} again: {comparison.metric} gains {comparison.gain:.4g} "
+        f"({comparison.low:.4g} to {comparison.high:.4g}), and does not lose {margin:.4g} beyond doubt."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import polars as pl
 
@@ -12,11 +13,15 @@ from tenure.core.lifecycle import GateDecision, Incumbent
 from tenure.core.metrics import positive
 from tenure.core.modelling import Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context
+from tenure.core.retraining import Recipe
 from tenure.core.uncertainty import clusters_of
 from tenure.core.value import share_of_actions
 from tenure.promotion.compare import Compared, compare, honest_rows, predictions, target_of
 from tenure.promotion.decide import decide
 from tenure.promotion.value import value_finding, worth_of
+
+_TOLERATED: Final = 0.05
+"""Share of the skill over the baseline that a candidate of proven promise may lose at the low end of its interval."""
 
 
 def gate(
@@ -27,8 +32,13 @@ def gate(
     leaderboard: Leaderboard,
     robustness: RobustnessReport,
     incumbent: Incumbent | None,
+    recipe: Recipe | None = None,
 ) -> GateDecision:
-    """Decide whether the candidate takes office: promote, hold or reject, with the reason in words."""
+    """Decide whether the candidate takes office: promote, hold or reject, with the reason in words.
+
+    A candidate with a `recipe` was asked for because past blocks spoke for it: here it need not be better beyond doubt,
+    only better, and not worse by more than a twentieth of the skill beyond doubt.
+    """
     same_model = incumbent is not None and incumbent.model == leaderboard.model
     ctx.log.progress(0.1, "comparing with the model in office")
     compared = Compared(None) if same_model else compare(ctx, snapshot, quality, plan, leaderboard, incumbent)
@@ -39,6 +49,7 @@ def gate(
         min_gain=ctx.project.promotion.min_gain,
         same_model=same_model,
         why_not=compared.says,
+        margin=None if recipe is None else _TOLERATED * abs(leaderboard.score.value - leaderboard.baseline.value),
     )
     reason = decision.reason if compared.comparison is None else f"{compared.says} {decision.reason}".strip()
     return replace(
