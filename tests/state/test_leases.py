@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,13 @@ from sqlalchemy import insert, select, update
 
 from tenure.core.errors import ProjectBusyError
 from tenure.state.database import Database
-from tenure.state.host import host_name, process_birth
+from tenure.state.host import host_name, pid_space, process_birth
 from tenure.state.leases import Lease
 from tenure.state.tables import LEASES
 
 HOLDER = """
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tenure.state.database import open_database
 from tenure.state.leases import Lease
@@ -100,7 +100,7 @@ def test_dead_process_on_this_machine_loses_it_at_once(
 
 
 def test_process_that_got_a_dead_ones_number_does_not_inherit_its_lease(database: Database, clock) -> None:
-    hold_elsewhere(database, clock, host=host_name(), pid=os.getpid(), birth="born earlier")
+    hold_elsewhere(database, clock, host=host_name(), pid=os.getpid(), birth=f"born earlier@{pid_space()}")
     with Lease(database, "churn", clock=clock) as lease:
         assert holders(database) == [lease.owner]
 
@@ -140,3 +140,41 @@ def test_process_birth_tells_the_living_from_the_dead() -> None:
     ended.wait()
     assert process_birth(os.getpid()) is not None
     assert process_birth(ended.pid) is None
+
+
+def test_holder_in_a_container_of_the_same_name_is_not_taken_for_dead(database: Database, clock) -> None:
+    hold_elsewhere(database, clock, host=host_name(), pid=os.getpid(), birth="1@another space")
+    with pytest.raises(ProjectBusyError), Lease(database, "churn", clock=clock):
+        pass
+
+
+def test_what_is_written_after_the_lease_was_lost_is_not_committed(database: Database, clock) -> None:
+    with Lease(database, "churn", clock=clock) as lease:
+        with database.begin(lock="ledger") as connection:
+            lease.check(connection)
+        with database.begin() as connection:
+            connection.execute(update(LEASES).values(owner="other"))
+        with pytest.raises(ProjectBusyError), database.begin(lock="ledger") as connection:
+            lease.check(connection)
+
+
+def test_lease_counts_its_time_from_when_it_got_the_lock(database: Database, clock) -> None:
+    looked, holds = threading.Event(), threading.Event()
+
+    def noting() -> datetime:
+        looked.set()
+        return clock()
+
+    def hold_for_long() -> None:
+        with database.begin(lock="leases"):
+            holds.set()
+            looked.wait(0.3)  # one that looks at the clock before it waits is found out; nobody else is
+            clock.advance(60)
+
+    holder = threading.Thread(target=hold_for_long)
+    holder.start()
+    assert holds.wait(10)
+    with Lease(database, "churn", clock=noting, ttl_seconds=30), database.read() as connection:
+        expires_us = connection.execute(select(LEASES.c.expires_us)).scalar_one()
+    holder.join()
+    assert datetime.fromtimestamp(expires_us / 1e6, UTC) == clock() + timedelta(seconds=30)

@@ -12,6 +12,14 @@ def host_name() -> str:
     return platform.node() or "localhost"
 
 
+def pid_space() -> str:
+    """Return what process numbers belong to: containers may share a name and not see each other's processes."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:  # not Linux
+        return ""
+
+
 def process_birth(pid: int) -> str | None:
     """Return what tells a process from later ones with the same number; None where no such process lives.
 

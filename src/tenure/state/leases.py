@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tenure.core.errors import ProjectBusyError, TenureError
 from tenure.state.database import Database
-from tenure.state.host import host_name, process_birth
+from tenure.state.host import host_name, pid_space, process_birth
 from tenure.state.tables import LEASES
 from tenure.state.times import iso, micros
 
@@ -77,9 +77,20 @@ class Lease:
             holder = connection.execute(select(LEASES).where(LEASES.c.name == self.name)).one_or_none()
         raise self._busy(holder) from self.problem
 
+    def check(self, connection: Connection) -> None:
+        """Make sure, within a write transaction, that the lease is still this one's when it is committed.
+
+        Raises:
+            ProjectBusyError: it was lost to another process; the transaction must not be committed.
+        """
+        self._db.lock(connection, "leases")
+        holder = connection.execute(select(LEASES).where(LEASES.c.name == self.name)).one_or_none()
+        if holder is None or holder.owner != self.owner:
+            raise self._busy(holder) from self.problem
+
     def _take(self) -> None:
-        now = self._clock()
         with self._db.begin(lock="leases") as connection:
+            now = self._clock()  # after the wait for the lock, which may be long
             holder = connection.execute(select(LEASES).where(LEASES.c.name == self.name)).one_or_none()
             if holder is not None and not self._is_over(holder, micros(now)):
                 raise self._busy(holder)
@@ -90,7 +101,7 @@ class Lease:
                     owner=self.owner,
                     host=host_name(),
                     pid=os.getpid(),
-                    birth=process_birth(os.getpid()) or "",
+                    birth=_birth(os.getpid()) or "",
                     taken_us=micros(now),
                     expires_us=micros(now + self._ttl),
                 )
@@ -100,7 +111,9 @@ class Lease:
     def _is_over(holder: Row[Any], now_us: int) -> bool:
         if holder.expires_us <= now_us:
             return True
-        return bool(holder.host == host_name() and process_birth(holder.pid) != holder.birth)
+        if holder.host != host_name() or holder.birth.partition("@")[2] != pid_space():
+            return False  # its process cannot be seen from here
+        return _birth(holder.pid) != holder.birth
 
     def _busy(self, holder: Row[Any] | None) -> ProjectBusyError:
         if holder is None:
@@ -123,3 +136,9 @@ class Lease:
                 self.problem = error  # the next renewal may go through; `renew` in the foreground says if it is lost
             else:
                 self.problem = None
+
+
+def _birth(pid: int) -> str | None:
+    """Return what tells a process from all others of this machine's containers; None where it does not live here."""
+    birth = process_birth(pid)
+    return None if birth is None else f"{birth}@{pid_space()}"
