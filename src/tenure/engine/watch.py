@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from tenure.core.data import Snapshot
-from tenure.core.errors import SourceMissingError, TemporaryError, TenureError, UnreadableDataError
+from tenure.core.errors import SourceMissingError, UnreadableDataError
 from tenure.core.evidence import Finding, QualityReport, blocking
 from tenure.core.health import HealthReport
-from tenure.core.lifecycle import Action, Alias, Release, Verb
+from tenure.core.ladder import Rung
+from tenure.core.lifecycle import Action, Release, Verb
 from tenure.core.modelling import Leaderboard
+from tenure.core.retraining import Prospect
+from tenure.engine.acts import Begun, begin, begun_as, is_done, note, past_acts, unfinished
 from tenure.engine.alerts.delivery import deliver
 from tenure.engine.alerts.look import observe_alarms
+from tenure.engine.approvals import propose, review
+from tenure.engine.approved import carry_out_answered
+from tenure.engine.deeds import resting, retrained, rolled_back
 from tenure.engine.events import HEALTH_EVENT
+from tenure.engine.ladder import climb
+from tenure.engine.logged_rows import note_faulty_windows, pinned, with_log
 from tenure.engine.loop import choose, same_cause
+from tenure.engine.permission import may, tell_once
+from tenure.engine.permits import Act
 from tenure.engine.policy import Policy, Situation
+from tenure.engine.probation import probation
+from tenure.engine.prospects import latest_prospect, prospect_for
 from tenure.engine.recall import record_in, records_of
-from tenure.engine.runner import WALKED_EVENT, Walk, run_walk
+from tenure.engine.runner import WALKED_EVENT, Walk
+from tenure.engine.source_looks import known_fingerprint
 from tenure.engine.workspace import Workspace
-from tenure.ingest.stage import source_fingerprint
 from tenure.monitoring.stage import Watched, check_health, compare_file
-from tenure.release.stage import rollback
+from tenure.state.exclusions import Exclusion
+from tenure.state.ladder import Ladder
 from tenure.state.leases import Lease
 from tenure.state.shelf import Shelf
 
-ACTION_EVENT: Final = "action"
 _WATCH_LEASE: Final = "watch"
-_REMEMBERED_ACTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +50,17 @@ class Look:
     """What was seen and chosen, and what came of it where it was carried out.
 
     `waiting` is what was chosen before for the same cause and waits for a person: nothing new is chosen, nothing is
-    well either.
+    well either. `rungs` are the steps that a version took on the ladder, `excluded` the stretches that nothing is
+    learned from any more. A look that first had to finish what an earlier one began has no `health`.
     """
 
-    health: HealthReport
+    health: HealthReport | None
     action: Action
     waiting: Verb | None = None
     walk: Walk | None = None
     release: Release | None = None
+    rungs: tuple[Rung, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
 
 
 def examine(workspace: Workspace) -> HealthReport:
@@ -115,15 +130,51 @@ def _watched(workspace: Workspace) -> Watched:
 def look(workspace: Workspace) -> Look:
     """Judge the model in office and choose what the policy would do; nothing is done, and the ledger stays as it is.
 
+    Whether a new model would pay is not asked, for that takes its time: the last answer counts.
+
     Raises:
         NoChampionError: no model was promoted yet.
     """
-    return _chosen(workspace, _judged(workspace))
+    health = _judged(workspace)
+    return _chosen(workspace, health, latest_prospect(workspace, workspace.champion().number))
 
 
-def _chosen(workspace: Workspace, health: HealthReport) -> Look:
-    situation = _situation(workspace)
+def look_and_act(workspace: Workspace) -> Look:
+    """Examine, choose, and carry out what the policy leaves to tenure; one watcher at a time.
+
+    What an earlier look began, or a person approved, is finished first.
+
+    Raises:
+        ProjectBusyError: another watcher or run holds the project, or took it over from this one.
+    """
+    with Lease(workspace.database, _WATCH_LEASE, clock=workspace.context.clock) as lease:
+        carry_out_answered(workspace, act=partial(_as_approved, lease))
+        begun = unfinished(workspace)
+        if begun is not None:
+            return finish(workspace, lease, begun)
+        harm = probation(workspace)
+        rungs = _climbed(workspace) if harm is None else ()
+        health = examine(workspace)
+        excluded = note_faulty_windows(workspace, health)
+        deliver(workspace)  # before any act: a walk takes minutes, and who is paged should not wait for it
+        seen = _chosen(workspace, health, prospect_for(workspace, health) if harm is None else None, harm)
+        review(workspace, seen.action)
+        done = _carry_out(workspace, lease, _held_back(workspace, seen))
+        return replace(done, rungs=rungs, excluded=excluded)
+
+
+def _climbed(workspace: Workspace) -> tuple[Rung, ...]:
+    """Let the version on the ladder go up, or take it off, as its evidence says."""
+    if workspace.project.operations.autonomy == "observe":
+        return ()
+    return climb(workspace, may_rise=may(workspace, Act.PROMOTE, approved=True).given)
+
+
+def _chosen(workspace: Workspace, health: HealthReport, prospect: Prospect | None, harm: Finding | None = None) -> Look:
+    situation = _situation(workspace, health, prospect, harm)
     action = choose(health, Policy(autonomy=workspace.project.operations.autonomy), situation)
+    if action.verb is Verb.RETRAIN and prospect is not None:
+        action = replace(action, prospect=workspace.context.artifacts.put_record(prospect))
     return Look(health, action, waiting=_waiting(action, situation))
 
 
@@ -140,78 +191,72 @@ def _waiting(action: Action, situation: Situation) -> Verb | None:
     return None if answered else earlier[-1].verb
 
 
-def look_and_act(workspace: Workspace) -> Look:
-    """Examine, choose, and carry out what the policy leaves to tenure; one watcher at a time.
-
-    Raises:
-        ProjectBusyError: another watcher or run holds the project.
-    """
-    with Lease(workspace.database, _WATCH_LEASE, clock=workspace.context.clock):
-        health = examine(workspace)
-        deliver(workspace)  # before any act: a walk takes minutes, and who is paged should not wait for it
-        done = _carry_out(workspace, _chosen(workspace, health))
-        _note_action(workspace, done)
-        return done
-
-
-def _note_action(workspace: Workspace, done: Look) -> None:
-    """Put every act into the ledger, and a keep only where it is not what was said last: looks are many."""
-    action, verb = done.action, done.action.verb
-    last = workspace.ledger.events(kind=ACTION_EVENT, newest_first=True, limit=1)
-    if verb is Verb.KEEP and last and (last[0].data["verb"], last[0].reason) == (verb.value, action.reason):
-        return
-    workspace.ledger.append(
-        ACTION_EVENT,
-        actor=workspace.context.actor,
-        reason=action.reason,
-        inputs=(workspace.context.artifacts.put_record(done.health),),
-        output=workspace.context.artifacts.put_record(action),
-        output_type="Action",
-        data={"verb": verb.value, "carried_out": action.carried_out},
-    )
-
-
-def _carry_out(workspace: Workspace, seen: Look) -> Look:
-    if workspace.project.operations.autonomy != "auto":
+def _held_back(workspace: Workspace, seen: Look) -> Look:
+    """Keep instead of an act that may not be done now; of a spent budget a person is told once."""
+    acts = {Verb.RETRAIN: Act.RETRAIN, Verb.ROLL_BACK: Act.ROLL_BACK}
+    if workspace.project.operations.autonomy != "auto" or seen.action.verb not in acts:
         return seen
-    why = f"policy: {seen.action.reason}"
-    if seen.action.verb is Verb.RETRAIN:
-        return _retrained(workspace, seen, why)
-    if seen.action.verb is Verb.ROLL_BACK:
-        moved = rollback(workspace.context, workspace.registry, to=None, reason=why, cause=seen.health.digest)
-        return replace(seen, action=replace(seen.action, carried_out=True), release=moved)
+    permit = may(workspace, acts[seen.action.verb])
+    if permit.given:
+        return seen
+    verb = Verb.ESCALATE if tell_once(workspace, permit) else Verb.KEEP
+    reason = f"{permit.says} Wanted: {seen.action.verb.value}. {seen.action.reason}"
+    return replace(seen, action=replace(seen.action, verb=verb, reason=reason, cause=None, recipe=None))
+
+
+def _carry_out(workspace: Workspace, lease: Lease, seen: Look) -> Look:
+    """Do what was chosen where that is left to tenure, propose it where a person is to say yes, and note it."""
+    assert seen.health is not None  # of what was seen just now
+    acts = seen.action.verb in (Verb.RETRAIN, Verb.ROLL_BACK)
+    if acts and workspace.project.operations.autonomy == "auto":
+        done = finish(workspace, lease, begin(workspace, lease, seen.action, seen.health))
+        return replace(done, health=seen.health)
+    if acts and workspace.project.operations.autonomy == "propose":
+        propose(workspace, seen.action)
+    note(workspace, seen.action, workspace.context.artifacts.put_record(seen.health))
     return seen
 
 
-def _retrained(workspace: Workspace, seen: Look, why: str) -> Look:
-    """Walk once more; a walk that fails for a lasting reason counts as done, so that the next look tells a person."""
-    done = replace(seen.action, carried_out=True)
-    try:
-        return replace(seen, action=done, walk=run_walk(workspace, why=why))
-    except TemporaryError:
-        raise
-    except TenureError as error:
-        failed = replace(done, reason=f"{done.reason} The walk failed [{error.code}]: {error.message}")
-        return replace(seen, action=failed)
+def finish(workspace: Workspace, lease: Lease, begun: Begun) -> Look:
+    """Do what was begun, or find it done, and note it; a version that left the office meanwhile is left alone.
+
+    Raises:
+        ProjectBusyError: the lease was lost to another watcher, who finishes it.
+        TemporaryError: it cannot be done now; the next look goes on with it.
+    """
+    lease.renew()
+    done = retrained(workspace, begun) if begun.action.verb is Verb.RETRAIN else rolled_back(workspace, begun)
+    note(workspace, done.action, begun.health, begun=begun, lease=lease)
+    return Look(None, done.action, walk=done.walk, release=done.release)
 
 
-def _situation(workspace: Workspace) -> Situation:
-    previous = workspace.registry.holder(Alias.PREVIOUS)
-    acts = workspace.ledger.events(
-        kind=ACTION_EVENT, without={"verb": Verb.KEEP.value}, limit=_REMEMBERED_ACTS, newest_first=True
-    )
+def _as_approved(lease: Lease, workspace: Workspace, action: Action, why: str) -> str:
+    """Carry out what a person approved, once, and say what it came to."""
+    earlier = begun_as(workspace, action)
+    if earlier is not None and is_done(workspace, earlier):
+        return "It was done before."
+    if earlier is None:
+        health = workspace.context.artifacts.get_record(HealthReport, action.made_from[0])
+        earlier = begin(workspace, lease, action, health)
+    workspace.context.log.note(why)
+    return finish(workspace, lease, earlier).action.reason
+
+
+def _situation(
+    workspace: Workspace, health: HealthReport, prospect: Prospect | None, harm: Finding | None
+) -> Situation:
     walked = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
-    source = source_fingerprint(workspace.context)
+    source = with_log(known_fingerprint(workspace), pinned(workspace))
     known = bool(walked) and source is not None and walked[0].data["source"] is not None
     same = known and walked[0].data["source"] == source
+    standing = Ladder(workspace.registry).standing()
     return Situation(
         champion=workspace.champion().number,
-        previous=None if previous is None else previous.number,
         new_rows=not same if known else None,
         walked_in_vain=f"run {walked[0].run_id} saw the same rows ({walked[0].reason})" if same else None,
-        past=tuple(
-            workspace.context.artifacts.get_record(Action, event.output)
-            for event in reversed(acts)
-            if event.output is not None
-        ),
+        past=past_acts(workspace),
+        prospect=prospect,
+        harm=harm,
+        climbing="" if standing is None else standing.says,
+        resting=resting(workspace, health),
     )

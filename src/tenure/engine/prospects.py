@@ -1,0 +1,174 @@
+"""Ask whether a new model would pay: at each newly matured window, at once on an alarm, and when the model is old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from tenure.core.evidence import Verdict
+from tenure.core.health import HealthReport
+from tenure.core.lifecycle import ModelVersion
+from tenure.core.modelling import Leaderboard
+from tenure.core.retraining import Prospect
+from tenure.engine.logged_rows import Pin, pinned
+from tenure.engine.rows_so_far import RowsSoFar, rows_so_far
+from tenure.engine.workspace import Workspace
+from tenure.monitoring.freshness import FEED_CHECKS
+from tenure.monitoring.rules import RULES
+from tenure.promotion.compare import predictions, target_of
+from tenure.retraining.consider import consider
+from tenure.retraining.history import Terms
+from tenure.state.ledger import Event
+from tenure.training.probes import QuickProber
+
+PROSPECT_EVENT: Final = "prospect"
+_SECONDS: Final = 30.0
+"""At most, for one question."""
+_LATEST: Final = 8
+"""Windows whose rows say how many a window brings."""
+_MEMORY: Final = 12
+_SECOND: Final = 1_000_000
+_SHARE_OF_WORTH: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Why it is asked, since when something is wrong, and what is asked about."""
+
+    trigger: str
+    change: datetime | None
+    causes: tuple[str, ...]
+    latest: str
+
+
+def latest_prospect(workspace: Workspace, version: int) -> Prospect | None:
+    """Return what was last answered about a version in office, or None where it was never asked."""
+    events = _asked(workspace, version)
+    if not events or events[0].output is None:
+        return None
+    return workspace.context.artifacts.get_record(Prospect, events[0].output)
+
+
+def prospect_for(workspace: Workspace, health: HealthReport) -> Prospect | None:
+    """Return whether a new model would pay: asked anew where something is known that was not, else the last answer.
+
+    None where it was never asked, for want of rows with outcomes.
+
+    Raises:
+        TenureError: what the model learned from, or the source, cannot be read.
+    """
+    version = workspace.champion()
+    known = latest_prospect(workspace, version.number)
+    question = _question(workspace, health, version.number, known)
+    if question is None:
+        return known
+    pin = pinned(workspace)
+    rows = rows_so_far(workspace, version, workspace.scorer(version), pin, volume=_volume(health))
+    asked = _answer(workspace, version, rows, pin, question)
+    workspace.ledger.append(
+        PROSPECT_EVENT,
+        actor=workspace.context.actor,
+        reason=asked.says,
+        inputs=(workspace.context.artifacts.put_record(health),),
+        output=workspace.context.artifacts.put_record(asked),
+        output_type="Prospect",
+        data={
+            "version": version.number,
+            "trigger": question.trigger,
+            "latest": question.latest,
+            "causes": list(question.causes),
+            "chosen": None if asked.chosen is None else asked.chosen.name,
+            "probability": asked.probability,
+        },
+    )
+    return asked
+
+
+def _question(workspace: Workspace, health: HealthReport, version: int, known: Prospect | None) -> _Question | None:
+    """Return what there is to ask, or None where nothing is known that was not when it was asked last."""
+    ripe = [w for w in health.windows if w.ripe and w.realised is not None and version in w.versions]
+    if not ripe:
+        return None
+    last = _asked(workspace, version)
+    causes, change = _alarms(health)
+    before = last[0].data if last else {"latest": "", "causes": []}
+    question = _Question("matured window", change, causes, ripe[-1].start)
+    if set(causes) - set(before["causes"]):
+        return _Question("alarm", change, causes, ripe[-1].start)
+    if ripe[-1].start <= before["latest"]:
+        return None
+    if sum(window.start > before["latest"] for window in ripe) >= workspace.project.operations.max_age:
+        return _Question("age", change, causes, ripe[-1].start)
+    now = workspace.context.clock().isoformat()
+    waits = known is not None and known.next_look is not None and known.next_look > now
+    return None if waits else question
+
+
+def _alarms(health: HealthReport) -> tuple[tuple[str, ...], datetime | None]:
+    """Return the causes of the alarms that a new model may answer, and since when the earliest of them stands."""
+    failing = [
+        f for f in health.findings if f.verdict is Verdict.FAIL and f.check not in RULES and f.check not in FEED_CHECKS
+    ]
+    since = [f.measurement.evidence["since"] for f in failing if "since" in f.measurement.evidence]
+    causes = tuple(sorted(f"{f.check}: {f.subject}: {f.measurement.evidence.get('since', '')}" for f in failing))
+    return causes, min((datetime.fromisoformat(text) for text in since), default=None)
+
+
+def _asked(workspace: Workspace, version: int) -> list[Event]:
+    events = workspace.ledger.events(kind=PROSPECT_EVENT, newest_first=True, limit=_MEMORY)
+    return [event for event in events if event.data["version"] == version]
+
+
+def _volume(health: HealthReport) -> float:
+    """Return how many rows a window brings lately."""
+    return float(np.mean([window.rows for window in health.windows[-_LATEST:]]))
+
+
+def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: Pin, question: _Question) -> Prospect:
+    context = workspace.context
+    memory = [
+        context.artifacts.get_record(Prospect, event.output)
+        for event in _asked(workspace, version.number)
+        if event.output is not None
+    ]
+    return consider(
+        rows.history,
+        rows.incumbent,
+        _terms(workspace, version, rows),
+        QuickProber(),
+        now=int(pin.as_of.timestamp() * _SECOND),
+        trigger=question.trigger,
+        change=None if question.change is None else int(question.change.timestamp() * _SECOND),
+        memory=memory,
+        former=rows.former,
+        deadline=context.deadline(_SECONDS),
+    )
+
+
+def _terms(workspace: Workspace, version: ModelVersion, rows: RowsSoFar) -> Terms:
+    """Return what is asked of a new model; its cost, where nobody says it, is 0.2 % of the model's worth."""
+    operations = workspace.project.operations
+    told = operations.retrain_cost if rows.is_money else None
+    worth = skill_of(workspace, version, rows) * rows.volume * operations.horizon
+    return Terms(
+        volume=rows.volume,
+        cost=_SHARE_OF_WORTH * worth if told is None else told,
+        horizon=operations.horizon,
+        bar=operations.certainty,
+        unit=rows.unit,
+        seed=workspace.context.seed,
+    )
+
+
+def skill_of(workspace: Workspace, version: ModelVersion, rows: RowsSoFar) -> float:
+    """Return how much less a row costs by the model than by the baseline, on rows that neither learned from."""
+    board = workspace.context.artifacts.get_record(Leaderboard, version.leaderboard)
+    task = rows.history.problem.task
+    own, plain = (workspace.context.artifacts.get_table(digest) for digest in (board.oof, board.baseline_oof))
+    target = target_of(own, task)
+    loss = rows.loss_on(target)
+    every = np.arange(len(target))
+    return max(float(np.mean(loss(every, predictions(plain, task)) - loss(every, predictions(own, task)))), 0.0)
