@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "diagnose": ("Keep", "Say why the model is not working: what changed, where, since when, how sure, what to do."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
     "alarms": ("Keep", "Show what needs a person; acknowledge, snooze or resolve it; try the ways to people."),
+    "exclude": ("Keep", "Keep rows of some times from being learned from: faulty windows, poisoned labels."),
     "rollback": ("Keep", "Put an earlier version back in office."),
     "schema": ("Start", "Print the JSON schema of the project file, for editors."),
 }

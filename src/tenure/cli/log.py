@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from tenure.cli.options import HERE, DryRunOption, JsonOption, ProjectOption
 from tenure.cli.output import Reply, answers, table
-from tenure.cli.values import seconds_option
+from tenure.cli.values import moment_option, seconds_option
 from tenure.core.errors import ConfigError
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.traffic import Pruned
@@ -66,7 +65,8 @@ def export(
         raise ConfigError(
             f"{out.name} does not say which form to write.", where="--out", hint="End it in .parquet or .csv."
         )
-    bounds = {"since": _moment(since, "--since"), "until": _moment(until, "--until")}
+    given = {"since": since, "until": until}
+    bounds = {name: None if text is None else moment_option(text, f"--{name}") for name, text in given.items()}
     with open_workspace(project) as workspace:
         count = workspace.traffic.export(out, **bounds)
     return Reply(
@@ -127,19 +127,6 @@ def _kept(workspace: Workspace, keep: str | None) -> float:
             hint='Give --keep 400d, or write keep = "400d" below [state] in tenure.toml.',
         )
     return seconds
-
-
-def _moment(given: str | None, option: str) -> datetime | None:
-    if given is None:
-        return None
-    try:
-        return datetime.fromisoformat(given)
-    except ValueError as error:
-        raise ConfigError(
-            f"{option} is {given!r}, which is not a moment.",
-            where=option,
-            hint="Write it as 2026-01-31 or 2026-01-31T12:00:00Z.",
-        ) from error
 
 
 def _megabytes(size: int | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tenure.core.errors import ConfigError
 from tenure.core.section import seconds_of
 
@@ -21,3 +23,19 @@ def seconds_option(text: str | None, option: str) -> float | None:
     if seconds <= 0:
         raise ConfigError(f"{option} must be more than zero.", where=option, hint=f"For example: {option} 60s")
     return seconds
+
+
+def moment_option(text: str, option: str) -> datetime:
+    """Return the moment that an option names.
+
+    Raises:
+        ConfigError: the text is not a moment.
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} is {text!r}, which is not a moment.",
+            where=option,
+            hint="Write it as 2026-01-31 or 2026-01-31T12:00:00Z.",
+        ) from error

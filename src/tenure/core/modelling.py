@@ -207,7 +207,9 @@ class Leaderboard(Record):
     (None in boards of older versions); `expected_says` is its reason in words.
     `budget_seconds` is 0 where a number of trials was asked for instead. `row_us` is the estimated time of a row of the
     model that serves, in microseconds (0 in boards of older versions); `trim` is there where the best ensemble would
-    have taken too long.
+    have taken too long. `recipe` names what the model was made from, empty for a full search over all rows. `twin` is
+    how the answers of the model that serves correlate with those of the one that reported, which did not learn from
+    the newest block; None where there is no such block.
     """
 
     task: str
@@ -233,3 +235,5 @@ class Leaderboard(Record):
     expected_says: str = ""
     row_us: float = 0.0
     trim: Trim | None = None
+    recipe: str = ""
+    twin: float | None = None

@@ -17,6 +17,7 @@ from tenure.core.modelling import Leaderboard, ValidationPlan
 from tenure.core.ports import Context
 from tenure.core.project import Project
 from tenure.core.records import Record, digest_of
+from tenure.core.retraining import Recipe
 from tenure.ingest.stage import ingest
 from tenure.promotion.stage import gate
 from tenure.quality.stage import assess_quality
@@ -32,9 +33,9 @@ class Stage:
     """One room's door: a function from records to one record.
 
     `run` is called with the context, then the records that `needs` names, then what `takes` names (things from
-    outside the walk: the incumbent, the registry, the run's id). `sections` are the parts of the project file that
-    its result depends on. `keeps` are the record's fields that name files, `trees` those that name folders in the
-    artifact store: without them the record is of no use.
+    outside the walk: rows of the log, what the model is to be made from, the incumbent, the registry, the run's id).
+    `sections` are the parts of the project file that its result depends on. `keeps` are the record's fields that name
+    files, `trees` those that name folders in the artifact store: without them the record is of no use.
     """
 
     name: str
@@ -50,7 +51,17 @@ class Stage:
 
 
 LIFECYCLE: Final = (
-    Stage("ingest", "read the rows", ingest, (), "snapshot", Snapshot, ("project", "data"), keeps=("table",)),
+    Stage(
+        "ingest",
+        "read the rows",
+        ingest,
+        (),
+        "snapshot",
+        Snapshot,
+        ("project", "data"),
+        ("logged",),
+        keeps=("table",),
+    ),
     Stage(
         "quality",
         "set bad rows aside, look for columns that know the answer",
@@ -79,6 +90,7 @@ LIFECYCLE: Final = (
         "leaderboard",
         Leaderboard,
         ("project", "data", "value", "training", "serving"),
+        ("recipe", "basis"),
         keeps=("oof", "baseline_oof"),
         trees=("model",),
     ),
@@ -153,12 +165,21 @@ def _digest_of_files(root: Path, files: Iterable[Path], seed: bytes) -> str:
 
 
 def stage_salt(
-    stage: Stage, *, source: str, plugins: str, incumbent: Incumbent | None, run_id: str, fresh: bool
+    stage: Stage,
+    *,
+    source: str,
+    plugins: str,
+    incumbent: Incumbent | None,
+    run_id: str,
+    fresh: bool,
+    recipe: Recipe | None = None,
+    basis: Incumbent | None = None,
 ) -> dict[str, str | None]:
     """Return what a stage's result depends on besides project file and records.
 
     `source` is the fingerprint of the data where the source has one, else the run's id: what only reading can tell
     is read again by every run, and not again when the same run resumes. `plugins` comes from `plugins_digest`.
+    `recipe` says what the model is made from, and `basis` is the model that the recipe starts with.
     """
     salt: dict[str, str | None] = {"fresh": run_id if fresh else None, "plugins": plugins}
     if stage.name == "ingest":
@@ -167,6 +188,9 @@ def stage_salt(
         salt["incumbent"] = None if incumbent is None else incumbent.digest
     if "run_id" in stage.takes:
         salt["run"] = run_id
+    if "recipe" in stage.takes and recipe is not None:
+        salt["recipe"] = recipe.digest
+        salt["basis"] = None if basis is None else basis.digest
     return salt
 
 
@@ -186,8 +210,10 @@ def stage_key(stage: Stage, project: Project, inputs: Sequence[str], salt: Mappi
     )
 
 
-def walk_key(context: Context, snapshot: Snapshot) -> str:
-    """Return the identity of a whole walk: these rows under this wish by this code."""
+def walk_key(context: Context, snapshot: Snapshot, *, recipe: Recipe | None = None, ladder: bool = False) -> str:
+    """Return the identity of a whole walk: these rows under this wish by this code, in this way."""
     sections = sorted({section for stage in LIFECYCLE for section in stage.sections})
     code = code_digest() + plugins_digest(context)
-    return digest_of({"snapshot": snapshot.digest, "project": context.project.digest(*sections), "code": code})
+    wish = {"snapshot": snapshot.digest, "project": context.project.digest(*sections), "code": code}
+    way = {} if recipe is None and not ladder else {"recipe": recipe, "ladder": ladder}
+    return digest_of(wish | way)

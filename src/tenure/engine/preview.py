@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from tenure.core.data import Snapshot
 from tenure.core.errors import ArtifactError
 from tenure.core.records import Record
-from tenure.engine.plan import LIFECYCLE, Stage, plugins_digest, stage_key, stage_salt
-from tenure.engine.runner import incumbent_of, last_walk_of, resumable, whole_record
+from tenure.engine.logged_rows import pinned, with_log
+from tenure.engine.plan import LIFECYCLE, Stage, plugins_digest, stage_key, stage_salt, walk_key
+from tenure.engine.runner import Wish, incumbent_of, last_walk_of, pin_of, resumable, whole_record
 from tenure.engine.workspace import Workspace
 from tenure.ingest.stage import source_fingerprint
 
@@ -27,7 +28,8 @@ def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]
     """Return what `run_walk` would do now; nothing is run and nothing is written."""
     context = workspace.context
     source = source_fingerprint(context)
-    cut_off = resumable(workspace, source, fresh=fresh)
+    cut_off = resumable(workspace, source, Wish(fresh=fresh))
+    pin = pinned(workspace) if cut_off is None else pin_of(cut_off)
     run_id = "" if cut_off is None else cut_off.id
     records: dict[str, Record] = {}
     steps = []
@@ -38,7 +40,7 @@ def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]
             continue
         salt = stage_salt(
             stage,
-            source=source or run_id,
+            source=with_log(source, pin) or run_id,
             plugins=plugins_digest(context),
             incumbent=workspace.incumbent() if cut_off is None else incumbent_of(cut_off),
             run_id=run_id,
@@ -53,7 +55,7 @@ def preview(workspace: Workspace, *, fresh: bool = False) -> tuple[Preview, ...]
             continue
         records[stage.gives] = record
         if isinstance(record, Snapshot) and cut_off is None and not fresh:
-            last = last_walk_of(workspace, record)
+            last = last_walk_of(workspace, walk_key(context, record))
             if last is not None:
                 return _all_kept(f"nothing changed since run {last.run_id}")
     return tuple(steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tenure.core.data import Snapshot
@@ -12,6 +13,8 @@ from tenure.core.evidence import QualityReport, blocking
 from tenure.core.lifecycle import Alias, Dossier, GateDecision, Incumbent, Outcome, Release
 from tenure.core.ports import Context
 from tenure.core.records import Record
+from tenure.core.retraining import Recipe, Way
+from tenure.engine.logged_rows import Pin, excluded_periods, logged, pinned, with_log
 from tenure.engine.plan import LIFECYCLE, Stage, code_digest, plugins_digest, stage_key, stage_salt, walk_key
 from tenure.engine.publish import Published, publish
 from tenure.engine.reasons import reason_of
@@ -20,10 +23,13 @@ from tenure.ingest.stage import source_fingerprint
 from tenure.state.leases import Lease
 from tenure.state.ledger import Event, Run
 from tenure.state.registry import MOVED_EVENT
+from tenure.training.stage import WARM_START
 
 UP_TO_DATE: Final = "up-to-date"
 WALK_LEASE: Final = "walk"
 WALKED_EVENT: Final = "walked"
+_YOUNG: Final = timedelta(days=1)
+"""A run that was cut off longer ago goes on only where the log has nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,9 @@ class Step:
 class Walk:
     """A walk as it went. `outcome` is promote, hold, reject or up-to-date.
 
-    `source` is the fingerprint of the rows that were read, None where there is none. `overtaken` says that another
-    version took office while the candidate was made, so that the comparison is still to be done.
+    `source` is the fingerprint of the rows that were read, of the source and of the log, None where there is none.
+    `overtaken` says that another version took office while the candidate was made, so that the comparison is still to
+    be done. `warm` says that the search began with what the model in office is made of, in a part of the time.
     """
 
     run_id: str
@@ -51,6 +58,7 @@ class Walk:
     source: str | None = None
     resumed: bool = False
     overtaken: bool = False
+    warm: bool = False
     version: int | None = None
     steps: list[Step] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
@@ -62,18 +70,29 @@ class Walk:
         return self.outcome == Outcome.PROMOTE.value
 
 
-def run_walk(workspace: Workspace, *, fresh: bool = False, why: str = "asked for") -> Walk:
+def run_walk(
+    workspace: Workspace,
+    *,
+    fresh: bool = False,
+    why: str = "asked for",
+    recipe: Recipe | None = None,
+    ladder: bool = False,
+    as_of: datetime | None = None,
+) -> Walk:
     """Run the life cycle once over the newest data, under the project's lease.
 
-    A run that was cut off is resumed. `fresh` takes no earlier record again. `why` goes to the ledger.
+    A run for the same that was cut off is resumed. `fresh` takes no earlier record again. `why` goes to the ledger.
+    `recipe` says what the model is made from (left out: a full search over all rows), `ladder` that a candidate which
+    passes the gate is not put in office at once. Of the log, outcomes count that were known at `as_of` (left out: now).
 
     Raises:
         ProjectBusyError: another process is running this project, or took it over from this one.
         QualityBlockError: a data-quality finding blocks.
         TenureError: whatever a stage raised; the run is marked as failed and the records so far are kept.
     """
+    wish = Wish(fresh=fresh, recipe=recipe, ladder=ladder, as_of=as_of)
     with Lease(workspace.database, WALK_LEASE, clock=workspace.context.clock) as lease:
-        run, resumed = _start_or_resume(workspace, fresh=fresh, why=why)
+        run, resumed = _start_or_resume(workspace, wish, why=why)
         walk = Walk(run.id, resumed=resumed)
         try:
             _walk(workspace, lease, run, walk)
@@ -88,23 +107,55 @@ def run_walk(workspace: Workspace, *, fresh: bool = False, why: str = "asked for
                 actor=workspace.context.actor,
                 run_id=run.id,
                 reason=said,
-                data={"key": walk.key, "source": walk.source},
+                data={"key": walk.key, "source": walk.source}
+                | {name: run.data[name] for name in ("recipe", "ladder", "logged")},
             )
         workspace.ledger.end_run(run.id, status="finished", reason=said)
         return walk
 
 
-def resumable(workspace: Workspace, source: str | None, *, fresh: bool) -> Run | None:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a walk; `run_walk` says what each means."""
+
+    fresh: bool = False
+    recipe: Recipe | None = None
+    ladder: bool = False
+    as_of: datetime | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return how the wish stands in the data of a run, but for `fresh`, which a run may be beyond the wish."""
+        return {"recipe": None if self.recipe is None else self.recipe.to_dict(), "ladder": self.ladder}
+
+
+def resumable(workspace: Workspace, source: str | None, wish: Wish) -> Run | None:
     """Return the run that was cut off, where going on with it gives what a new run would give; else None.
 
-    That is so while project file, code, rows (`source` is their fingerprint) and the model in office are what they
-    were. A run whose own release moved the office goes on only while its version still holds it.
+    That is so while project file, code, what is asked for, rows (`source` is the fingerprint of the source, and the
+    log counts as it stood when the run began, for a day) and the model in office are what they were. A run whose own
+    release moved the office goes on only while its version still holds it.
     """
     run = workspace.ledger.unfinished_run()
     if run is None or run.data["project"] != workspace.project.digest() or run.data["code"] != code_digest():
         return None
-    wanted = run.data["source"] == source and run.data["fresh"] >= fresh
-    return run if wanted and _same_office(workspace, run) else None
+    wanted = run.data["source"] == source and run.data["fresh"] >= wish.fresh
+    same = all(run.data[name] == value for name, value in wish.data.items())
+    return run if wanted and same and _same_log(workspace, run, wish) and _same_office(workspace, run) else None
+
+
+def pin_of(run: Run) -> Pin:
+    """Return which rows of the log the run learns from."""
+    return Pin.from_dict(run.data["logged"])
+
+
+def _same_log(workspace: Workspace, run: Run, wish: Wish) -> bool:
+    pin = pin_of(run)
+    if pin.excluded != excluded_periods(workspace):
+        return False
+    if wish.as_of is not None:
+        return pin.as_of == wish.as_of
+    return workspace.context.clock() - pin.as_of < _YOUNG or pinned(workspace).digest == pin.digest
 
 
 def incumbent_of(run: Run) -> Incumbent | None:
@@ -113,10 +164,10 @@ def incumbent_of(run: Run) -> Incumbent | None:
     return None if held is None else Incumbent.from_dict(held)
 
 
-def last_walk_of(workspace: Workspace, snapshot: Snapshot) -> Event | None:
-    """Return the event of the latest finished walk if it saw the same rows under the same wish, else None."""
+def last_walk_of(workspace: Workspace, key: str) -> Event | None:
+    """Return the event of the latest finished walk if it had the same key (`walk_key`), else None."""
     last = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
-    return last[0] if last and last[0].data["key"] == walk_key(workspace.context, snapshot) else None
+    return last[0] if last and last[0].data["key"] == key else None
 
 
 def _same_office(workspace: Workspace, run: Run) -> bool:
@@ -127,10 +178,10 @@ def _same_office(workspace: Workspace, run: Run) -> bool:
     return expected == (None if now is None else now.version)
 
 
-def _start_or_resume(workspace: Workspace, *, fresh: bool, why: str) -> tuple[Run, bool]:
+def _start_or_resume(workspace: Workspace, wish: Wish, *, why: str) -> tuple[Run, bool]:
     """Return the run to walk: the one that was cut off if it would give the same, else a new one."""
     source = source_fingerprint(workspace.context)
-    run = resumable(workspace, source, fresh=fresh)
+    run = resumable(workspace, source, wish)
     if run is not None:
         workspace.context.log.note(f"resuming run {run.id}, which was cut off")
         return run, True
@@ -143,11 +194,12 @@ def _start_or_resume(workspace: Workspace, *, fresh: bool, why: str) -> tuple[Ru
     data = {
         "project": workspace.project.digest(),
         "code": code_digest(),
-        "fresh": fresh,
+        "fresh": wish.fresh,
         "source": source,
         "incumbent": None if incumbent is None else incumbent.to_dict(),
+        "logged": pinned(workspace, wish.as_of).to_dict(),
     }
-    workspace.ledger.start_run(run_id, actor=workspace.context.actor, reason=why, data=data)
+    workspace.ledger.start_run(run_id, actor=workspace.context.actor, reason=why, data=data | wish.data)
     return workspace.ledger.run(run_id), False
 
 
@@ -160,8 +212,28 @@ def _end_failed(workspace: Workspace, lease: Lease, run: Run, error: TenureError
         workspace.context.log.note(f"run {run.id} could not be marked as failed: {second.message}")
 
 
+def _from_outside(workspace: Workspace, run: Run) -> dict[str, Any]:
+    """Return what stages may take from outside the walk, by name."""
+    incumbent, held = incumbent_of(run), run.data["recipe"]
+    recipe = None if held is None else Recipe.from_dict(held)
+    basis = None if recipe is None else incumbent
+    if recipe is not None and recipe.version is not None:
+        version = workspace.registry.version(recipe.version)
+        basis = Incumbent(version.number, version.model, version.leaderboard)
+    return {
+        "logged": logged(workspace, pin_of(run)),
+        "recipe": recipe,
+        "basis": basis,
+        "incumbent": incumbent,
+        "registry": workspace.registry,
+        "run_id": run.id,
+        "ladder": run.data["ladder"],
+    }
+
+
 def _walk(workspace: Workspace, lease: Lease, run: Run, walk: Walk) -> None:
-    outside = {"incumbent": incumbent_of(run), "registry": workspace.registry, "run_id": run.id}
+    outside = _from_outside(workspace, run)
+    walk.warm = outside["basis"] is not None and outside["recipe"].way is Way.REFIT
     for position, stage in enumerate(LIFECYCLE):
         workspace.context.log.progress(position / len(LIFECYCLE), f"{stage.name}: {stage.does}")
         lease.renew()
@@ -179,6 +251,8 @@ def _walk(workspace: Workspace, lease: Lease, run: Run, walk: Walk) -> None:
             walk.outcome, walk.reason = record.outcome.value, record.reason
         if isinstance(record, Dossier):
             walk.published = publish(workspace.context, record)
+    if walk.warm and walk.outcome in (Outcome.HOLD, Outcome.REJECT) and not walk.overtaken:
+        walk.reason = f"{walk.reason} {WARM_START}"
     workspace.context.log.progress(1.0, "done")
 
 
@@ -188,16 +262,18 @@ def _stage_record(
     """Return the record of one stage: an earlier one with the same key, or a new one, kept in one transaction."""
     context, ledger = workspace.context, workspace.ledger
     inputs = [walk.records[name].digest for name in stage.needs]
-    plugins = plugins_digest(context)
+    plugins, pin = plugins_digest(context), pin_of(run)
 
     def key_of(source: str | None) -> str:
         salt = stage_salt(
             stage,
-            source=source or run.id,
+            source=with_log(source, pin) or run.id,
             plugins=plugins,
             incumbent=outside["incumbent"],
             run_id=run.id,
             fresh=run.data["fresh"],
+            recipe=outside["recipe"],
+            basis=outside["basis"],
         )
         return stage_key(stage, context.project, inputs, salt)
 
@@ -224,7 +300,7 @@ def _stage_record(
         walk.steps.append(Step(stage.name, reason, seconds, reused=False))
         context.log.note(f"{stage.name}: {reason} [{seconds:.1f} s]")
     if stage.name == "ingest":
-        walk.source = source
+        walk.source = with_log(source, pin)
     return record
 
 
@@ -269,8 +345,14 @@ def whole_record(context: Context, stage: Stage, artifact: str) -> Record:
 
 def _nothing_new(workspace: Workspace, run: Run, walk: Walk, snapshot: Snapshot) -> bool:
     """Say whether the last finished walk saw the same rows under the same wish; if so there is nothing to do."""
-    walk.key = walk_key(workspace.context, snapshot)
-    last = last_walk_of(workspace, snapshot)
+    recipe = run.data["recipe"]
+    walk.key = walk_key(
+        workspace.context,
+        snapshot,
+        recipe=None if recipe is None else Recipe.from_dict(recipe),
+        ladder=run.data["ladder"],
+    )
+    last = last_walk_of(workspace, walk.key)
     if run.data["fresh"] or walk.resumed or last is None:
         return False
     walk.outcome = UP_TO_DATE

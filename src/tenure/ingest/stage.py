@@ -9,15 +9,18 @@ from tenure.core.errors import TargetMissingError
 from tenure.core.ports import Context
 from tenure.core.project import DataSection
 from tenure.core.secrets import redacted
+from tenure.ingest.logged import Logged, recounted, with_logged, without_excluded
 from tenure.ingest.roles import Declared, infer_schema, prepare
 from tenure.ingest.table import read_table, source_for
 from tenure.ingest.target import check_target, class_names
 
 
-def ingest(ctx: Context) -> Snapshot:
+def ingest(ctx: Context, logged: Logged | None = None) -> Snapshot:
     """Read all rows of the source and return them as a snapshot with a schema.
 
     Rows are kept as they are read, rows without a target and infinities included: the quality room sets aside.
+    With `logged`, rows of excluded times are left out, and rows of the log are added; what a column is and what it is
+    for, the source alone decides.
 
     Raises:
         TargetMissingError: a column that the project file names is not in the data.
@@ -33,14 +36,24 @@ def ingest(ctx: Context) -> Snapshot:
     declared.check(table.frame.columns)
     frame = prepare(table, declared, task)
     check_target(frame[data.target], task)
-    classes = class_names(frame[data.target], task, data.positive)
     schema = infer_schema(frame, declared, task, table)
+    source, read = _described(data), frame.height
+    if logged is not None:
+        frame = without_excluded(frame, schema.time, logged.excluded, ctx.log)
+        kept = frame.height
+        frame = with_logged(frame, schema, logged.read(), ctx.log)
+        if frame.height != kept or kept != read:
+            check_target(frame[data.target], task)
+            schema = recounted(schema, frame)
+        if frame.height != kept:
+            source = f"{source}, and {frame.height - kept:,} rows of the log"
+    classes = class_names(frame[data.target], task, data.positive)
     _tell(ctx, frame, schema)
     return Snapshot(
         table=ctx.artifacts.put_table(frame),
         rows=frame.height,
         schema=schema,
-        source=_described(data),
+        source=source,
         classes=classes,
     )
 

@@ -22,13 +22,14 @@ from tenure.monitoring.realised import Answered, moments_of
 
 LEAST_OUTCOMES: Final = 30
 MATURE: Final = 0.95
+LEAST_MATURED: Final = 0.5
+"""Of the outcomes that ever come, in a window whose outcomes count as final."""
 HIGHEST_WEIGHT: Final = 20.0
 _SETTLED: Final = 0.975
 _POINTS: Final = 1_000
 _LONG_GAP: Final = 3.0
 _LEAST_OF_SPAN: Final = 0.02
 _MOST_OUTAGES: Final = 5
-_LEAST_MATURED: Final = 0.5
 _VALUE_GROUPS: Final = 5
 _MOST_ROWS: Final = 100_000
 _TILT_ROWS: Final = 20_000
@@ -104,6 +105,12 @@ def delay_curve(event_at: pl.Series, known_at: pl.Series, now: datetime) -> Dela
     return DelayCurve(*_thinned(ages, share), settled, event.size, int((delay <= reach).sum()), until)
 
 
+def log_end(event_at: pl.Series, known_at: pl.Series, now: datetime) -> datetime:
+    """Return how far the log goes: where old months are brought in late, the clock of the machine tells no ages."""
+    lasts: list[datetime] = [event_at.max(), known_at.max()]  # type: ignore[list-item]  # polars types a sum-up as any cell
+    return min([now, max((last for last in lasts if last is not None), default=now)])
+
+
 def _kaplan_meier(delay: Floats, followed: Floats, came: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return the ages at which outcomes came, and the share known from then on."""
     left = np.where(came, delay, followed)
@@ -174,7 +181,7 @@ def is_ripe(*, matured: float, age: float, curve: DelayCurve, outcome_delay: flo
     final = final_age(curve, outcome_delay=outcome_delay)
     if final is None or age < final:
         return False
-    return outcome_delay > 0 or matured >= _LEAST_MATURED * curve.ceiling
+    return outcome_delay > 0 or matured >= LEAST_MATURED * curve.ceiling
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,7 +38,7 @@ from tenure.monitoring.headline import headline_of
 from tenure.monitoring.inputs import as_read, watched_features
 from tenure.monitoring.layout import Layout
 from tenure.monitoring.looking import LogReader, Seen, look_at
-from tenure.monitoring.maturity import delay_curve
+from tenure.monitoring.maturity import delay_curve, log_end
 from tenure.monitoring.outcome_findings import Promised, judge_feed, judge_outcomes, promised
 from tenure.monitoring.prices import Priced
 from tenure.monitoring.quarantine import judge_quarantine, spans_of
@@ -129,7 +129,7 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
     subject = _Subject(ctx, traffic, shelf, watched, joined, aside, windows, key, now)
     levels = alarm_levels(monitoring.false_alarms_per_year, windows_per_year(windows, monitoring))
     ctx.log.progress(0.05, f"{len(windows)} windows of traffic")
-    present = _present(joined, now)
+    present = log_end(joined["event_at"], joined["known_at"], now)
     curve = delay_curve(joined["event_at"], joined["known_at"], present)
     wanted = subject.wanted
     # The owner's word on how long outcomes take is about the clock, what was learned about the log.
@@ -182,12 +182,6 @@ def check_health(ctx: Context, traffic: Traffic, shelf: Shelf, watched: Watched)
         audit=None if seen is None else foresight.audit(seen.looked),
         parts=None if fallen is None else fall_in_two(usual, fallen, metric=metric, columns=columns, rng=ctx.rng(26)),
     )
-
-
-def _present(joined: pl.DataFrame, now: datetime) -> datetime:
-    """Return how far the log goes: where old months are brought in late, the clock of the machine tells no ages."""
-    lasts: list[datetime] = [joined[name].max() for name in ("event_at", "known_at")]  # type: ignore[misc]  # polars types a sum-up as any cell
-    return min([now, max((last for last in lasts if last is not None), default=now)])
 
 
 def _watch(subject: _Subject, *, level: float) -> Watch:

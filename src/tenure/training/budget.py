@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenure.core.errors import BudgetError, EmptyDataError
-from tenure.core.modelling import Fold, ValidationPlan
+from tenure.core.modelling import Fold, Indices, ValidationPlan
 from tenure.core.ports import Deadline
 
 TRAINING_SHARE: Final = 0.70
@@ -38,17 +38,23 @@ class Course:
     """What each configuration runs: folds to choose by, then the fold that reports; the best learn from all rows.
 
     Without a reporting fold (cross validation) the members of the folds are served themselves, and there is no refit.
-    `in_time` says whether folds follow each other in time.
+    `in_time` says whether folds follow each other in time. `newest` are the rows that the refit learns from, where it
+    is not to learn from all.
     """
 
     choosing: tuple[Fold, ...]
     reporting: Fold | None
     rows: int
     in_time: bool = False
+    newest: Indices | None = None
 
     @classmethod
-    def of(cls, plan: ValidationPlan, blocks: NDArray[np.int16]) -> Course:
+    def of(
+        cls, plan: ValidationPlan, blocks: NDArray[np.int16], learned: Callable[[Indices], Indices] | None = None
+    ) -> Course:
         """Read the course from a validation plan; folds without rows on either side are left out.
+
+        `learned` says which of the rows that could be learned from are.
 
         Where the fold that reports has many rows, half of them choose, too: those before the others, where rows are in
         time. Where a forward plan has no fold to choose by, the last fifth of the reporting fold's training rows is
@@ -58,6 +64,8 @@ class Course:
             EmptyDataError: no fold has rows to learn from.
         """
         folds = [fold for fold in plan.folds(blocks) if fold.train.size and fold.valid.size]
+        if learned is not None:
+            folds = [replace(fold, train=learned(fold.train)) for fold in folds]
         reporting = next((fold for fold in folds if fold.reports), None)
         choosing = tuple(fold for fold in folds if not fold.reports)
         if reporting is not None:
@@ -71,7 +79,8 @@ class Course:
                 where="validation",
                 hint="Give more rows, or a shorter data.outcome_delay.",
             )
-        course = cls(choosing, reporting, len(blocks), plan.time is not None)
+        newest = None if learned is None else learned(np.arange(len(blocks)))
+        course = cls(choosing, reporting, len(blocks), plan.time is not None, newest)
         short = course.shortened()
         if reporting is None or short is course or plan.embargo_seconds > 0:
             return course
@@ -91,7 +100,8 @@ class Course:
         turns = np.arange(len(fold.valid))
         first = turns < len(fold.valid) // 2 if self.in_time else turns % 2 == 0
         chosen, told = fold.valid[first], fold.valid[~first]
-        return Course((Fold(fold.train, chosen),), Fold(fold.train, told, reports=True), self.rows, self.in_time)
+        told_of = Fold(fold.train, told, reports=True)
+        return replace(self, choosing=(Fold(fold.train, chosen),), reporting=told_of)
 
     @property
     def reports_at_once(self) -> bool:
@@ -107,7 +117,12 @@ class Course:
     @property
     def closing_work(self) -> int:
         """Return the training rows of the refit."""
-        return 0 if self.reporting is None else self.rows
+        return 0 if self.reporting is None else len(self.refitted)
+
+    @property
+    def refitted(self) -> Indices:
+        """Return the rows that the refit learns from, ascending."""
+        return np.arange(self.rows) if self.newest is None else self.newest
 
 
 class Budget:

@@ -228,7 +228,7 @@ def _refitted(
     """
     pairs = [(entrant, float(weight)) for entrant, weight in zip(entrants, weights, strict=True) if weight > 0]
     chosen = sorted(pairs, key=lambda pair: -pair[1])
-    everything = np.arange(race.course.rows)
+    everything = race.course.refitted
     fits: list[list[Fit]] = [[] for _ in chosen]
     for seed in range(_MOST_SEEDS):
         before = end.now

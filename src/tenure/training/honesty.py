@@ -158,7 +158,7 @@ def _gain_of_bag(
     answers = np.concatenate(seen, axis=1)
     known = order[: answers.shape[1]]
     rows = ensemble.rows[known]
-    weight = None if problem.weight is None else problem.weight[rows]
+    weight = material.counts_of(rows)
     target = problem.target[rows]
     gain = gain_of_mean(material.metric, problem.task, target, predicted[known], answers, weight=weight)
     # The variance that a mean of k members is rid of is in proportion to 1 - 1 / k.
@@ -179,7 +179,7 @@ def _of_periods(
         rows = ensemble.rows[positions]
         clusters = clusters_of(material.clean, plan, rows)
         target, said = problem.target[rows], predicted[positions]
-        weight = None if problem.weight is None else problem.weight[rows]
+        weight = material.counts_of(rows)
         periods.append(score(material.metric, target, said, clusters=clusters, weight=weight, seed=problem.seed))
     known = [each for each in periods if np.isfinite([each.value, each.low, each.high]).all()]
     if len(known) < 2:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tenure.core.modelling import Candidate, Floats, Fold, Indices, Score, Trim, ValidationPlan, Way
+from tenure.core.modelling import Candidate, Floats, Fold, Score, Trim, ValidationPlan, Way
 from tenure.core.uncertainty import paired_gain
 from tenure.training.distillation import STUDENT
 from tenure.training.material import Material
@@ -49,11 +49,7 @@ def _candidate(entrant: Entrant, race: Race, material: Material, ensemble: Ensem
 
 def _metric_of(material: Material, fold: Fold, fit: Fit) -> float:
     rows = fold.valid
-    return material.metric(material.problem.target[rows], fit.predicted, weight=_weight_of(material, rows))
-
-
-def _weight_of(material: Material, rows: Indices) -> Floats | None:
-    return None if material.problem.weight is None else material.problem.weight[rows]
+    return material.metric(material.problem.target[rows], fit.predicted, weight=material.counts_of(rows))
 
 
 def _choosing_score(entrant: Entrant, race: Race, material: Material) -> Score:
@@ -66,11 +62,11 @@ def _choosing_score(entrant: Entrant, race: Race, material: Material) -> Score:
     parts = [race.course.choosing[at].valid for at in places]
     if race.course.reporting is None:
         rows = np.concatenate(parts)
-        return score(metric, target[rows], entrant.predicted(), weight=_weight_of(material, rows), seed=seed)
+        return score(metric, target[rows], entrant.predicted(), weight=material.counts_of(rows), seed=seed)
     said = [entrant.fits[at].predicted for at in places]
     return mean_score(
         [
-            score(metric, target[rows], told, weight=_weight_of(material, rows), seed=seed)
+            score(metric, target[rows], told, weight=material.counts_of(rows), seed=seed)
             for rows, told in zip(parts, said, strict=True)
         ]
     )
@@ -81,7 +77,7 @@ def honest_scores(
 ) -> tuple[Score, Score]:
     """Return the scores of the ensemble and of the baseline on the reported rows, with intervals."""
     rows = ensemble.rows[ensemble.reported]
-    target, weight = material.problem.target[rows], _weight_of(material, rows)
+    target, weight = material.problem.target[rows], material.counts_of(rows)
     clusters, seed = clusters_of(material.clean, plan, rows), material.problem.seed
     ours, base = (
         score(material.metric, target, said[ensemble.reported], clusters=clusters, weight=weight, seed=seed)

@@ -14,9 +14,10 @@ from tenure.core.data import Kind, Snapshot
 from tenure.core.errors import DataError, ExtraMissingError
 from tenure.core.evidence import QualityReport
 from tenure.core.metrics import Metric, metric_named
-from tenure.core.modelling import Configuration, Floats, Scheme, ValidationPlan
+from tenure.core.modelling import Configuration, Floats, Indices, Scheme, ValidationPlan
 from tenure.core.plugins import plugin, plugin_names
 from tenure.core.ports import Context, Deadline, ModelFamily, Problem
+from tenure.core.retraining import Recipe
 from tenure.model.plan import ColumnPlan
 from tenure.model.target import encode_target
 from tenure.training.budget import Course
@@ -24,25 +25,42 @@ from tenure.training.families.own import OwnFamily
 from tenure.training.features.crossfit import Outcomes
 from tenure.training.features.fit import fit_encoding
 from tenure.training.race import BASELINE
+from tenure.training.recency import Recency
 
 _SALT: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The clean table and what was made of it once."""
+    """The clean table and what was made of it once.
+
+    `counts` (n,) is how much each row counts where answers are judged, None where all count the same; in learning the
+    weights of the problem hold, in which newer rows may count more.
+    """
 
     clean: pl.DataFrame
     plan: ColumnPlan
     problem: Problem
     course: Course
     metric: Metric
+    counts: Floats | None = None
+
+    def counts_of(self, rows: Indices) -> Floats | None:
+        """Return how much some rows count where answers are judged."""
+        return None if self.counts is None else self.counts[rows]
 
 
 def prepare(
-    ctx: Context, snapshot: Snapshot, quality: QualityReport, plan: ValidationPlan, deadline: Deadline
+    ctx: Context,
+    snapshot: Snapshot,
+    quality: QualityReport,
+    plan: ValidationPlan,
+    deadline: Deadline,
+    recipe: Recipe | None = None,
 ) -> Material:
     """Read and encode the clean table; texts as far as the time until `deadline` allows.
+
+    `recipe` says which rows are learned from and how much each counts; all are encoded, so that all can be judged.
 
     Fits get one thread each, because several run side by side and results must not depend on the number of cores.
     """
@@ -58,7 +76,8 @@ def prepare(
         rng=ctx.rng(_SALT, 1),
         folds=tuple(plan.folds(blocks)) if follows else (),
     )
-    course = Course.of(plan, blocks)
+    recency = None if recipe is None else Recency.of(recipe, clean, schema)
+    course = Course.of(plan, blocks, None if recency is None else recency.learned)
     encoding = fit_encoding(
         clean,
         schema,
@@ -69,6 +88,7 @@ def prepare(
         in_time=course.in_time,
     )
     columns = encoding.plan
+    counts = _weights(clean, schema.weight)
     for unread in [c.name for c in schema.features if c.kind is Kind.TEXT and c.name not in columns.inputs]:
         if unread not in quality.dropped:
             ctx.log.note(f"The texts of {unread} would take too long to read, and are left out.")
@@ -79,7 +99,7 @@ def prepare(
         names=columns.names,
         categorical=columns.categorical,
         target=target,
-        weight=_weights(clean, schema.weight),
+        weight=counts if recency is None else recency.weighted(counts),
         seed=ctx.seed,
         threads=1,
         in_time=course.in_time,
@@ -90,6 +110,7 @@ def prepare(
         problem=problem,
         course=course,
         metric=metric_named(plan.metric, task=task),
+        counts=counts,
     )
 
 

@@ -55,7 +55,10 @@ _FEWEST_ROUNDS: Final = 80
 
 @dataclass(eq=False)
 class Race:
-    """The state of a race: who ran, what the ensemble of all complete entrants loses, and why it ended."""
+    """The state of a race: who ran, what the ensemble of all complete entrants loses, and why it ended.
+
+    Without `looks` the proposals run in their own order.
+    """
 
     problem: Problem
     course: Course
@@ -65,6 +68,7 @@ class Race:
     absolute: bool = False
     trials: int | None = None
     limit: RowLimit = field(default_factory=RowLimit)
+    looks: bool = True
     entrants: list[Entrant] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
     stopped_because: str = ""
@@ -98,7 +102,7 @@ class Race:
         if needed is not None and self.budget.is_long(self.course, needed * _FULL_ROUNDS / _FEWEST_ROUNDS):
             needed = self._shorten(needed, floor)
         self._run_cheap(cheap)
-        if needed is not None:
+        if needed is not None and self.looks:
             rest, needed = self._looked_at(rest, needed)
         self._run_heats(rest, needed)
 

@@ -181,7 +181,7 @@ class RowTimes:
         if course.reporting is None:
             return sum((self.of(entrant.fits[at]) for at in sorted(entrant.fits)[:folds]), start=RowTime())
         fit = entrant.report or entrant.fits[max(entrant.fits)]
-        return self.of(fit).grown((entrant.rounds(course.rows) or 1) / (fit.fitted.rounds or 1))
+        return self.of(fit).grown((entrant.rounds(len(course.refitted)) or 1) / (fit.fitted.rounds or 1))
 
     def whole(self, fits: Sequence[Fit]) -> RowTime:
         """Return the time of a row, from its reading on, that the members of all these fits answer."""

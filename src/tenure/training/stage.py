@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy as np
 from tenure.core.contract import Contract
 from tenure.core.data import Snapshot
 from tenure.core.evidence import QualityReport
+from tenure.core.lifecycle import Incumbent
 from tenure.core.metrics import log_losses
 from tenure.core.modelling import Floats, Importance, Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context, ModelFamily
+from tenure.core.retraining import Recipe, Way
 from tenure.model.bundle import write_bundle
 from tenure.model.fitted import FittedModel
 from tenure.model.intervals import ProbabilityInterval, ValueInterval
@@ -29,10 +32,15 @@ from tenure.training.importance import Judged, measure_importance
 from tenure.training.leaderboard import candidates, honest_scores, oof_table, trim
 from tenure.training.material import Material, families_of, prepare, proposals_of
 from tenure.training.race import BASELINE, Race
+from tenure.training.refresh import refresh
 from tenure.training.row_time import RowLimit
 from tenure.training.served import Ensemble
 from tenure.training.threshold import Choice, choose_threshold
 from tenure.training.track import Track
+from tenure.training.twin import twin_of
+from tenure.training.warmth import WARM_SHARE, WARM_START, proven_first, proven_of
+
+__all__ = ["WARM_START", "train"]
 
 _SALT: Final = 5
 _IMPORTANCE_ROWS: Final = 2_000
@@ -59,12 +67,16 @@ def train(
     snapshot: Snapshot,
     quality: QualityReport,
     plan: ValidationPlan,
+    recipe: Recipe | None = None,
+    basis: Incumbent | None = None,
     *,
     seconds: float | None = None,
 ) -> Leaderboard:
     """Fit candidates on the plan's folds until the budget ends, and keep the best ensemble of them as a model.
 
     `seconds` is the wall time; left out, 70 % of the project's budget. With `training.trials` no clock is looked at.
+    A `recipe` says which rows are learned from, and how much each counts; the search then begins with what the model
+    `basis` is made of, in 40 % of the time. Recipes that keep the model of `basis` correct it instead (`refresh`).
 
     Raises:
         BudgetError: not even the baseline could be fitted.
@@ -72,16 +84,18 @@ def train(
         ExtraMissingError: the project file names a family whose package is not installed.
     """
     started = ctx.timer()
+    if recipe is not None and recipe.way is not Way.REFIT:
+        return refresh(ctx, snapshot, quality, plan, recipe, basis)
     trials = ctx.project.training.trials
     if trials is not None:
         seconds = inf
     elif seconds is None:
-        seconds = TRAINING_SHARE * ctx.project.training.budget
+        seconds = TRAINING_SHARE * ctx.project.training.budget * (1.0 if basis is None else WARM_SHARE)
     workers = os.cpu_count() or 1
     budget = Budget(seconds, ctx.deadline(seconds), workers=workers)
     families = families_of(ctx)
-    material = prepare(ctx, snapshot, quality, plan, budget.deadline)
-    race = _run_race(ctx, material, budget, families)
+    material = prepare(ctx, snapshot, quality, plan, budget.deadline, recipe)
+    race = _run_race(ctx, material, budget, families, proven_of(ctx, basis))
     ensemble = close(race)
     answer = _decide(ctx, snapshot, material, ensemble)
     score, baseline = honest_scores(material, plan, ensemble, answer.predicted)
@@ -127,10 +141,15 @@ def train(
         made_from=(snapshot.digest, quality.digest, plan.digest),
         row_us=ensemble.row_time.microseconds,
         trim=trimmed,
+        recipe="" if recipe is None else recipe.name,
+        twin=twin_of(material, ensemble),
     )
 
 
-def _run_race(ctx: Context, material: Material, budget: Budget, families: list[ModelFamily]) -> Race:
+def _run_race(
+    ctx: Context, material: Material, budget: Budget, families: list[ModelFamily], proven: Sequence[str]
+) -> Race:
+    """Race the families' configurations, those named in `proven` first."""
     race = Race(
         material.problem,
         material.course,
@@ -140,8 +159,9 @@ def _run_race(ctx: Context, material: Material, budget: Budget, families: list[M
         absolute=material.metric.name == "mae",
         trials=ctx.project.training.trials,
         limit=RowLimit.of(ctx.project.serving.max_latency_ms, material.plan),
+        looks=not proven,
     )
-    race.run(list(proposals_of(ctx, families, material.problem)))
+    race.run(proven_first(proposals_of(ctx, families, material.problem), proven))
     if not any(entrant.family.name == BASELINE for entrant in race.complete()):
         raise refuse(ctx.project.training.budget)
     ctx.log.note(f"{len(race.complete())} candidates were fitted. {race.stopped_because}")
@@ -153,8 +173,7 @@ def _decide(ctx: Context, snapshot: Snapshot, material: Material, ensemble: Ense
     task = material.problem.task
     seen = ensemble.chosen_on
     rows = ensemble.rows[seen]
-    target, weight = material.problem.target[rows], material.problem.weight
-    counts = None if weight is None else weight[rows]
+    target, counts = material.problem.target[rows], material.counts_of(rows)
     if task is Task.REGRESSION:
         interval = residual_interval(target, ensemble.predicted[seen], weight=counts)
         return _Answer(ensemble.predicted, Calibration(), None, interval)

@@ -94,7 +94,7 @@ def finish(race: Race, student: Student, members: Members) -> Fit | None:
 
     None where the time does not do, or somebody interrupts.
     """
-    everything = np.arange(race.course.rows)
+    everything = race.course.refitted
     fits = _grown(race, [_job(members, student.lesson, everything, everything[:1])])
     return None if fits is None else fits[0]
 
