@@ -15,12 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tenure.core.errors import BundleError, NoPreviousError, RecordMissingError
+from tenure.core.ladder import Step
 from tenure.core.lifecycle import Alias, GateDecision, Outcome
 from tenure.core.modelling import Leaderboard
 from tenure.core.ports import Context
 from tenure.core.records import canonical
+from tenure.release.climbing import rise, withdraw
 from tenure.release.stage import release, rollback
 from tenure.state.database import Database, open_database
+from tenure.state.ladder import Ladder
 from tenure.state.ledger import Ledger
 from tenure.state.registry import Registry
 from tenure.testing.walks import SmallWalk, small_walk
@@ -154,6 +157,76 @@ def test_a_candidate_never_follows_a_champion_that_it_was_not_compared_with(
     assert held.outcome is Outcome.HOLD
     assert "office changed meanwhile" in held.reason
     assert _offices(registry) == {"champion": 2, "challenger": 3, "previous": 1}
+
+
+def _climbing(ctx: Context, registry: Registry, seed: int):
+    leaderboard = _walk(ctx, seed).leaderboard
+    decision = _says(Outcome.PROMOTE, leaderboard, incumbent=_offices(registry)["champion"])
+    return release(ctx, decision, leaderboard, registry, f"run-{seed}", ladder=True)
+
+
+def test_a_promotion_goes_on_the_ladder_and_the_champion_stays(ctx: Context, registry: Registry) -> None:
+    assert _climbing(ctx, registry, 1).outcome is Outcome.PROMOTE  # an empty office has nobody to climb against
+    second = _climbing(ctx, registry, 2)
+    assert (second.outcome, second.version) == (Outcome.LADDER, 2)
+    assert "v2 answers beside v1" in second.reason
+    assert _offices(registry) == {"champion": 1, "challenger": 2, "previous": None}
+    again = _climbing(ctx, registry, 2)
+    assert (again.outcome, again.version, again.reason) == (Outcome.LADDER, 2, second.reason)
+    assert len(Ladder(registry).rungs()) == 1
+
+
+def test_a_project_without_steps_promotes_at_once(make_context: Callable[..., Context], registry: Registry) -> None:
+    ctx = make_context(PROJECT + "[promotion]\nsteps = []\n")
+    _climbing(ctx, registry, 1)
+    assert _climbing(ctx, registry, 2).outcome is Outcome.PROMOTE
+    assert Ladder(registry).latest() is None
+
+
+def test_a_release_that_is_carried_out_again_finds_what_became_of_its_version(ctx: Context, registry: Registry) -> None:
+    _promote(ctx, registry, 1)
+    _climbing(ctx, registry, 2)
+    ladder = Ladder(registry)
+    rung = ladder.standing()
+    assert rung is not None
+    top = rise(ctx, registry, rung, (Step.OFFICE, 1.0), evidence=())
+    assert top is not None
+    leaderboard = _walk(ctx, 2).leaderboard
+    decision = _says(Outcome.PROMOTE, leaderboard, incumbent=1)
+    assert release(ctx, decision, leaderboard, registry, "run-2", ladder=True).outcome is Outcome.PROMOTE
+    assert _offices(registry) == {"champion": 2, "challenger": None, "previous": 1}
+
+
+def test_what_was_withdrawn_after_the_same_decision_does_not_come_back(ctx: Context, registry: Registry) -> None:
+    _promote(ctx, registry, 1)
+    _climbing(ctx, registry, 2)
+    rung = Ladder(registry).standing()
+    assert rung is not None
+    assert withdraw(ctx, registry, rung, because="it did harm.") is not None
+    again = _climbing(ctx, registry, 2)
+    assert again.outcome is Outcome.REJECT
+    assert "it did harm" in again.reason
+    assert _offices(registry) == {"champion": 1, "challenger": None, "previous": None}
+
+
+def test_a_held_candidate_does_not_push_another_off_the_ladder(ctx: Context, registry: Registry) -> None:
+    _promote(ctx, registry, 1)
+    _climbing(ctx, registry, 2)
+    walk = _walk(ctx, 3)
+    held = release(ctx, _says(Outcome.HOLD, walk.leaderboard), walk.leaderboard, registry, "run")
+    assert (held.outcome, held.version, held.moves) == (Outcome.HOLD, 3, ())
+    assert _offices(registry)["challenger"] == 2
+
+
+def test_a_damaged_model_does_not_reach_the_top(ctx: Context, registry: Registry) -> None:
+    _promote(ctx, registry, 1)
+    _damage(ctx, _climbing(ctx, registry, 2).model)
+    rung = Ladder(registry).standing()
+    assert rung is not None
+    with pytest.raises(BundleError):
+        rise(ctx, registry, rung, (Step.OFFICE, 1.0), evidence=())
+    assert _offices(registry) == {"champion": 1, "challenger": 2, "previous": None}
+    assert Ladder(registry).standing() == rung
 
 
 def _forged(ctx: Context, model: str, folder: Path) -> str:

@@ -42,7 +42,7 @@ def run(
     return Reply(
         result=_result(walk),
         shows=_shows(walk),
-        exit_code=OK if walk.outcome in (UP_TO_DATE, Outcome.PROMOTE.value) else REJECTED,
+        exit_code=OK if walk.outcome in (UP_TO_DATE, Outcome.PROMOTE.value, Outcome.LADDER.value) else REJECTED,
         artifacts=[] if walk.published is None else [str(walk.published.page), str(walk.published.card)],
     )
 
@@ -107,6 +107,8 @@ def _shows(walk: Walk) -> list[RenderableType]:
 def _decision_words(walk: Walk) -> str:
     if walk.outcome == Outcome.PROMOTE.value:
         return f"Promoted: v{walk.version} is now in office. {sentence(walk.reason)}"
+    if walk.outcome == Outcome.LADDER.value:
+        return f"On the ladder: {sentence(walk.reason)}"
     verb = "Held" if walk.outcome == Outcome.HOLD.value else "Rejected"
     return f"{verb}: {sentence(walk.reason)} Nothing changed in office."
 

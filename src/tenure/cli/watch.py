@@ -71,7 +71,7 @@ def _exit_code(seen: Look) -> int:
     if seen.release is not None:
         return ROLLED_BACK
     if seen.walk is not None:
-        return OK if seen.walk.outcome == Outcome.PROMOTE.value else REJECTED
+        return OK if seen.walk.outcome in (Outcome.PROMOTE.value, Outcome.LADDER.value) else REJECTED
     if seen.action.verb is Verb.KEEP:
         return _exit_code_of_keep(seen)
     return ALARM if seen.action.verb is Verb.ESCALATE or seen.action.carried_out else APPROVAL

@@ -21,11 +21,13 @@ class Alias(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the gate says."""
+    """What the gate says, and what a release came to."""
 
     PROMOTE = "promote"
     HOLD = "hold"
     REJECT = "reject"
+    LADDER = "ladder"
+    """Only of a release: the version passed the gate, and is on the ladder to the office."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,11 @@ class AliasMove:
 
 @dataclass(frozen=True, slots=True)
 class Release(Record):
-    """What a gate decision changed: the version, which aliases moved, and what to roll back to."""
+    """What a gate decision changed: the version, which aliases moved, and what to roll back to.
+
+    `outcome` is that of the gate, but hold where the office changed meanwhile, and ladder where the version has to show
+    on live traffic first that it is better.
+    """
 
     version: int | None
     outcome: Outcome

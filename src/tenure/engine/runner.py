@@ -44,7 +44,7 @@ class Step:
 
 @dataclass(slots=True)
 class Walk:
-    """A walk as it went. `outcome` is promote, hold, reject or up-to-date.
+    """A walk as it went. `outcome` is promote, hold, reject, ladder or up-to-date.
 
     `source` is the fingerprint of the rows that were read, of the source and of the log, None where there is none.
     `overtaken` says that another version took office while the candidate was made, so that the comparison is still to
@@ -247,7 +247,7 @@ def _walk(workspace: Workspace, lease: Lease, run: Run, walk: Walk) -> None:
             walk.outcome, walk.reason = record.outcome.value, record.reason
         if isinstance(record, Release):
             walk.version = record.version
-            walk.overtaken = walk.outcome != record.outcome.value
+            walk.overtaken = walk.outcome != Outcome.HOLD.value and record.outcome is Outcome.HOLD
             walk.outcome, walk.reason = record.outcome.value, record.reason
         if isinstance(record, Dossier):
             walk.published = publish(workspace.context, record)

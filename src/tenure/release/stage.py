@@ -5,21 +5,35 @@ A bundle is loaded and made to reproduce its stored rows before any alias moves,
 
 from __future__ import annotations
 
-from tenure.core.errors import ArtifactError, BundleError, NoPreviousError, ProjectBusyError
+from dataclasses import dataclass, replace
+
+from tenure.core.errors import NoPreviousError, ProjectBusyError
+from tenure.core.ladder import Step
 from tenure.core.lifecycle import Alias, AliasMove, GateDecision, ModelVersion, Outcome, Release
 from tenure.core.modelling import Leaderboard
 from tenure.core.ports import Context
-from tenure.model.scorer import Scorer
+from tenure.release.climbing import climbs, enter
+from tenure.release.verify import verify
+from tenure.state.ladder import Ladder
 from tenure.state.registry import Registry
 
 
-def release(ctx: Context, decision: GateDecision, leaderboard: Leaderboard, registry: Registry, run_id: str) -> Release:
+def release(
+    ctx: Context,
+    decision: GateDecision,
+    leaderboard: Leaderboard,
+    registry: Registry,
+    run_id: str,
+    ladder: bool = False,
+) -> Release:
     """Carry out what the gate decided.
 
-    Promote: the candidate becomes champion and the champion previous, in one transaction. Hold: the candidate is
-    registered as challenger, so that it can be looked at. Reject, or a candidate that already holds the office: nothing
-    changes. A promotion is good only against the champion that the gate saw: where another took office meanwhile, the
-    candidate is held.
+    Promote: the candidate becomes champion and the champion previous, in one transaction; with `ladder` it goes on the
+    first step of the ladder instead, unless the office is empty or the project file names no steps. Hold: the candidate
+    is registered as challenger, so that it can be looked at, unless one is on the ladder. Reject, or a candidate that
+    already holds the office: nothing changes. One that was withdrawn from the ladder after the same decision is
+    rejected. A promotion is good only against the champion that the gate saw: where
+    another took office meanwhile, the candidate is held.
 
     Raises:
         BundleError: the candidate's bundle is damaged; nothing was changed.
@@ -36,7 +50,7 @@ def release(ctx: Context, decision: GateDecision, leaderboard: Leaderboard, regi
             made_from=made_from,
         )
     ctx.log.note("loading the bundle and checking that it reproduces its stored rows")
-    _verify(ctx, leaderboard.model, "the candidate")
+    verify(ctx, leaderboard.model, "the candidate")
     version = registry.register(
         leaderboard.model,
         run_id=run_id,
@@ -44,24 +58,57 @@ def release(ctx: Context, decision: GateDecision, leaderboard: Leaderboard, regi
         actor=ctx.actor,
         note=decision.reason,
     )
-    outcome, reason = decision.outcome, decision.reason
-    moves = None
-    if outcome is Outcome.PROMOTE:
+    done = _Done(decision.outcome, decision.reason)
+    if (
+        decision.outcome is Outcome.PROMOTE
+        and ladder
+        and decision.incumbent is not None
+        and climbs(ctx.project.promotion)
+    ):
+        done = _on_the_ladder(ctx, decision, registry, version, run_id)
+    elif decision.outcome is Outcome.PROMOTE:
         moves = _promoted(ctx, decision, registry, version, run_id)
-        if moves is None:
-            outcome, reason = Outcome.HOLD, _office_changed(decision)
-    if moves is None:
+        done = _Done(Outcome.HOLD, _office_changed(decision)) if moves is None else replace(done, moves=moves)
+    if done.outcome is Outcome.HOLD and Ladder(registry).standing() is None:
         challenger = {Alias.CHALLENGER: version.number}
-        moves = registry.move(challenger, actor=ctx.actor, reason=reason, cause=decision.digest, run_id=run_id)
+        moves = registry.move(challenger, actor=ctx.actor, reason=done.reason, cause=decision.digest, run_id=run_id)
+        done = replace(done, moves=moves or ())
     return Release(
         version=version.number,
-        outcome=outcome,
-        moves=moves or (),
+        outcome=done.outcome,
+        moves=done.moves,
         rollback_to=_number(registry.holder(Alias.PREVIOUS)),
         model=version.model,
-        reason=reason,
+        reason=done.reason,
         made_from=made_from,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a release came to."""
+
+    outcome: Outcome
+    reason: str
+    moves: tuple[AliasMove, ...] = ()
+
+
+def _on_the_ladder(
+    ctx: Context, decision: GateDecision, registry: Registry, version: ModelVersion, run_id: str
+) -> _Done:
+    """Put a version on the ladder, or find it where an earlier try of the same release and the climb since left it."""
+    ladder = Ladder(registry)
+    rung = ladder.taken(version.number, decision.digest)
+    if rung is None:
+        rung = enter(ctx, ladder, version, decision, run_id=run_id, after=ladder.standing())
+    if rung is None:
+        return _Done(Outcome.HOLD, "Another step was taken on the ladder meanwhile; the next run tries again.")
+    if rung.step is Step.WITHDRAWN:
+        if _number(registry.holder(Alias.CHAMPION)) != decision.incumbent:
+            return _Done(Outcome.HOLD, _office_changed(decision))
+        return _Done(Outcome.REJECT, f"It was tried on live traffic before. {rung.says}")
+    outcome = Outcome.PROMOTE if rung.step is Step.OFFICE else Outcome.LADDER
+    return _Done(outcome, f"{decision.reason} {rung.says}")
 
 
 def _promoted(
@@ -103,7 +150,7 @@ def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, c
     """
     champion = registry.holder(Alias.CHAMPION)
     target = rollback_target(registry, to)
-    _verify(ctx, target.model, target.label)
+    verify(ctx, target.model, target.label)
     wanted = _into_office(target, _number(champion))
     if _number(registry.holder(Alias.CHALLENGER)) == target.number:
         wanted[Alias.CHALLENGER] = None
@@ -146,22 +193,6 @@ def rollback_target(registry: Registry, to: int | None) -> ModelVersion:
             hint="Name another version with: tenure rollback --to NUMBER",
         )
     return target
-
-
-def _verify(ctx: Context, model: str, whose: str) -> None:
-    """Load a bundle and make it reproduce its stored rows.
-
-    Raises:
-        BundleError: it is missing or damaged, or does not reproduce them.
-    """
-    try:
-        Scorer.load(ctx.artifacts.get_tree(model), verify=True)
-    except (ArtifactError, BundleError) as error:
-        raise BundleError(
-            f"The stored model of {whose} cannot take office, and nothing was changed. {error.message}",
-            where=error.where,
-            hint="Choose another version (tenure history lists them), or train a new one with: tenure run",
-        ) from error
 
 
 def _into_office(version: ModelVersion, champion: int | None) -> dict[Alias, int | None]:

@@ -32,10 +32,34 @@ def office_of(decision: GateDecision, release: Release) -> Office:
     if decision.same_model:
         return _unchanged(decision, release)
     if decision.outcome is Outcome.PROMOTE:
-        return _promoted(release) if release.outcome is Outcome.PROMOTE else _overtaken()
+        return _after_the_gate(incumbent, release)
     if decision.outcome is Outcome.HOLD:
         return _held(incumbent, decision, release)
     return _rejected(incumbent, decision)
+
+
+def _after_the_gate(incumbent: str | None, release: Release) -> Office:
+    """Return what became of a version that passed."""
+    if release.outcome is Outcome.PROMOTE:
+        return _promoted(release)
+    if release.outcome is Outcome.HOLD:
+        return _overtaken()
+    is_trying = release.outcome is Outcome.LADDER
+    stays = f"Model {incumbent} stays in office" if incumbent else "Nobody new is in office"
+    return Office(
+        holder=incumbent,
+        arrived=False,
+        alarm=False,
+        chip="On trial" if is_trying else "Nothing changed",
+        says=f"{stays} while v{release.version} is tried on live traffic"
+        if is_trying
+        else f"{stays}: v{release.version} was tried on live traffic before, and withdrawn",
+        next=f"v{release.version} climbs to the office step by step while nothing speaks against it. "
+        "tenure ladder shows where it stands, and tenure ladder withdraw takes it off."
+        if is_trying
+        else "Nothing changes. tenure ladder says why it was withdrawn.",
+        undo=None,
+    )
 
 
 def _promoted(release: Release) -> Office:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from tenure.core.errors import RecordMissingError
 from tenure.core.lifecycle import Alias, AliasMove, ModelVersion
 from tenure.state.database import Database
-from tenure.state.ledger import LOCK, Ledger
+from tenure.state.ledger import LOCK, Event, Ledger
 from tenure.state.tables import ALIAS_MOVES, VERSIONS
 
 MOVED_EVENT: Final = "aliases-moved"
@@ -21,7 +22,7 @@ MOVED_EVENT: Final = "aliases-moved"
 class Registry:
     """Registers versions and moves aliases, each in one transaction with its ledger event.
 
-    `moved` is called after every transaction that moved one.
+    `moved` is called after every transaction that moved one, or changed what follows from who holds which.
     """
 
     def __init__(
@@ -63,6 +64,11 @@ class Registry:
         with self._db.read() as connection:
             return _version(_version_row(connection, number))
 
+    @property
+    def ledger(self) -> Ledger:
+        """Return the ledger that its events go to."""
+        return self._ledger
+
     def versions(self) -> list[ModelVersion]:
         """Return all versions, oldest first."""
         with self._db.read() as connection:
@@ -92,44 +98,83 @@ class Registry:
         Raises:
             RecordMissingError: a version does not exist; nothing moves.
         """
-        with self._db.begin(lock=LOCK) as connection:
-            if any(_holder(connection, alias) != holder for alias, holder in (provided or {}).items()):
+        with self.changing() as change:
+            if any(change.holder(alias) != holder for alias, holder in (provided or {}).items()):
                 return None
-            at = self._clock().isoformat()
-            moves = []
-            for alias, after in targets.items():
-                if after is not None:
-                    _version_row(connection, after)
-                before = _holder(connection, alias)
-                if before != after:
-                    moves.append(AliasMove(alias, before, after, at, actor, reason, cause))
-            if moves:
-                self._write(connection, moves, run_id)
-        if moves and self._moved is not None:
+            return change.move(targets, at=self._clock(), actor=actor, reason=reason, cause=cause, run_id=run_id)
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Give a transaction in which offices move and events are written, all or nothing, under the ledger's lock.
+
+        Whoever is to hear of moves hears of it once it is through, if anything was changed.
+        """
+        with self._db.begin(lock=LOCK) as connection:
+            change = Change(connection, self._ledger)
+            yield change
+        if change.touched and self._moved is not None:
             self._moved()
-        return tuple(moves)
 
     def moves(self) -> list[AliasMove]:
         """Return every move of every office, oldest first."""
         with self._db.read() as connection:
             return [_move(row) for row in connection.execute(select(ALIAS_MOVES).order_by(ALIAS_MOVES.c.id))]
 
-    def _write(self, connection: Connection, moves: list[AliasMove], run_id: str | None) -> None:
-        event = self._ledger.append(
+
+@dataclass(slots=True)
+class Change:
+    """An open transaction that holds the ledger's lock. `touched` says that something was written in it."""
+
+    connection: Connection
+    ledger: Ledger
+    touched: bool = field(default=False, init=False)
+
+    def holder(self, alias: Alias) -> int | None:
+        """Return the number of the version that holds an office, or None while it is vacant."""
+        return _holder(self.connection, alias)
+
+    def append(self, kind: str, **content: Any) -> Event:
+        """Append an event to the ledger; `content` as in `Ledger.append`."""
+        self.touched = True
+        return self.ledger.append(kind, connection=self.connection, **content)
+
+    def move(
+        self,
+        targets: Mapping[Alias, int | None],
+        *,
+        at: datetime,
+        actor: str,
+        reason: str,
+        cause: str | None = None,
+        run_id: str | None = None,
+    ) -> tuple[AliasMove, ...]:
+        """Give each office to a version, or leave it vacant (None), as `Registry.move` does."""
+        moves = []
+        for alias, after in targets.items():
+            if after is not None:
+                _version_row(self.connection, after)
+            before = self.holder(alias)
+            if before != after:
+                moves.append(AliasMove(alias, before, after, at.isoformat(), actor, reason, cause))
+        if moves:
+            self._write(moves, run_id)
+        return tuple(moves)
+
+    def _write(self, moves: list[AliasMove], run_id: str | None) -> None:
+        event = self.append(
             MOVED_EVENT,
             actor=moves[0].actor,
             reason=moves[0].reason,
             run_id=run_id,
             inputs=(moves[0].cause,) if moves[0].cause else (),
             data={"moves": {str(move.alias): {"before": move.before, "after": move.after} for move in moves}},
-            connection=connection,
         )
-        first = (connection.execute(select(func.max(ALIAS_MOVES.c.id))).scalar() or 0) + 1
+        first = (self.connection.execute(select(func.max(ALIAS_MOVES.c.id))).scalar() or 0) + 1
         rows = [
             asdict(move) | {"id": number, "alias": str(move.alias), "seq": event.seq}
             for number, move in enumerate(moves, start=first)
         ]
-        connection.execute(insert(ALIAS_MOVES), rows)
+        self.connection.execute(insert(ALIAS_MOVES), rows)
 
 
 def _holder(connection: Connection, alias: Alias) -> int | None:
