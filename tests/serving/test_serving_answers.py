@@ -10,18 +10,18 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tenure.core.errors import DiskFullError
+from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
-from tenure.engine.answering import Ids, falls_within
+from tenure.engine.answering import Ids
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.model.bundle import write_bundle
 from tenure.serving.app import create_app
 from tenure.serving.commit import GroupCommit
 from tenure.state.journal import Journal
+from tenure.state.ladder import Ladder
 
 Rows = list[dict[str, Any]]
 Ask = Callable[..., Any]
@@ -86,14 +86,6 @@ def test_the_canary_gets_the_same_keys_every_time_and_about_its_share(
     assert {said["prediction"] for said in _predict(client, rows) if said["version"] == "v2"} == {"no"}
 
 
-@given(name=st.text(max_size=20), share=st.floats(0, 1), more=st.floats(0, 1))
-def test_a_growing_share_only_adds_names(name: str, share: float, more: float) -> None:
-    low, high = sorted((share, more))
-    assert falls_within(high, name) or not falls_within(low, name)
-    assert falls_within(1.0, name)
-    assert not falls_within(0.0, name)
-
-
 def test_the_shadow_answers_after_the_champion_and_nobody_hears_it(
     serve: Callable[..., TestClient], office: Path, rows: Rows
 ) -> None:
@@ -104,6 +96,32 @@ def test_the_shadow_answers_after_the_champion_and_nobody_hears_it(
     with open_workspace(office) as workspace:
         beside = workspace.traffic.shadowed(2)
     assert set(beside["id"]) == {one["id"] for one in said}
+
+
+def test_a_challenger_on_the_ladder_does_what_its_step_says_from_the_next_request_on(
+    serve: Callable[..., TestClient], office: Path, rows: Rows
+) -> None:
+    _challenger(office, rows)
+    sides: list[set[str]] = []
+    with serve("shadow_cpu = 1.0") as client, open_workspace(office, actor="test") as workspace:
+        assert {one["version"] for one in _predict(client, rows)} == {"v1"}
+        ladder = Ladder(workspace.registry)
+        rung = Rung(2, 1, Step.SHADOW, 0.0, "2026-01-01T00:00:00+00:00", "gate", "run", "beside")
+        assert ladder.step(rung, after=None, actor="test")
+        beside = {one["id"] for one in _predict(client, rows[:30])}
+        for share in (0.05, 0.25):
+            now = replace(rung, step=Step.CANARY, share=share)
+            assert ladder.step(now, after=ladder.standing(), actor="test")
+            said = _predict(client, rows)
+            sides.append({row["customer"] for row, one in zip(rows, said, strict=True) if one["version"] == "v2"})
+        workspace.registry.move({Alias.CHAMPION: 2, Alias.PREVIOUS: 1}, actor="test", reason="by hand")
+        workspace.registry.move({Alias.CHAMPION: 1, Alias.CHALLENGER: 2}, actor="test", reason="and back")
+        assert ladder.step(replace(rung, step=Step.WITHDRAWN), after=ladder.standing(), actor="test")
+        assert {one["version"] for one in _predict(client, rows)} == {"v1"}
+    assert sides[0] < sides[1]
+    assert 0.15 < len(sides[1]) / len(rows) < 0.35
+    with open_workspace(office) as workspace:
+        assert set(workspace.traffic.shadowed(2)["id"]) == beside
 
 
 def test_reasons_and_the_action_come_where_they_are_asked_for(

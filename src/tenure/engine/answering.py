@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +24,6 @@ from tenure.state.times import iso, micros
 _MOST_MOMENT: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999."""
 _LEAST_MOMENT: Final = -62_135_596_800_000_000
-_SHARES: Final = 1 << 32
 
 
 class Ids:
@@ -162,9 +160,3 @@ class Holder:
             "low": said.low,
             "high": said.high,
         }
-
-
-def falls_within(share: float, name: str) -> bool:
-    """Say whether a name is among the given share of all names: always the same ones, and more as the share grows."""
-    place = int.from_bytes(hashlib.blake2b(name.encode(errors="replace"), digest_size=4).digest(), "big")
-    return place < share * _SHARES

@@ -14,7 +14,7 @@ from typing import Any, Final
 from tenure.core.errors import BacklogError, TenureError
 from tenure.core.lifecycle import PredictionRecord
 from tenure.core.project import ServingSection
-from tenure.engine.answering import Holder, Ids, falls_within
+from tenure.engine.answering import Holder, Ids
 from tenure.engine.fields import Violation as FieldViolation
 from tenure.engine.workspace import Workspace
 from tenure.model.program import Answered
@@ -101,8 +101,8 @@ class Answers:
             said, lines, found = self._said(ask, holders, at_us)
         await self._commit.keep(lines)
         self._count(found)
-        if holders.challenger is not None and self._serving.shadow:
-            self._shadow_later(holders.challenger, found, at_us)
+        if holders.challenger is not None and holders.routing.shadow:
+            self._shadow_later(holders.challenger, found, at_us, holders.routing.shadow)
         return holders.champion.label, said
 
     async def explain(self, ask: Ask) -> tuple[str, list[Explained]]:
@@ -164,11 +164,11 @@ class Answers:
     ) -> list[_Answer]:
         names = [self._ids.new() for _ in rows] if ids is None else ids
         keys = [holders.champion.key_of(row, f"rows.{at}") for at, row in enumerate(rows)]
-        share = self._serving.canary
-        if holders.challenger is None or not share:
+        routing = holders.routing
+        if holders.challenger is None or not routing.canary:
             return self._by_one(holders.champion, rows, names, keys)
         found: list[_Answer | None] = [None] * len(rows)
-        chosen = [falls_within(share, key or name) for key, name in zip(keys, names, strict=True)]
+        chosen = [routing.is_canary(key, name) for key, name in zip(keys, names, strict=True)]
         for holder, is_canary in ((holders.champion, False), (holders.challenger, True)):
             mine = [at for at, one in enumerate(chosen) if one is is_canary]
             own = [rows[at] for at in mine], [names[at] for at in mine], [keys[at] for at in mine]
@@ -229,9 +229,9 @@ class Answers:
 
     # ---- the shadow ----
 
-    def _shadow_later(self, challenger: Holder, found: Sequence[_Answer], at_us: int) -> None:
+    def _shadow_later(self, challenger: Holder, found: Sequence[_Answer], at_us: int, share: float) -> None:
         """Let the challenger answer a share of the rows too, after the client has its answer."""
-        chosen = [one for one in found if one.holder is not challenger and random.random() < self._serving.shadow]
+        chosen = [one for one in found if one.holder is not challenger and random.random() < share]
         if chosen:
             asyncio.get_running_loop().call_soon(partial(self._answer_in_shadow, challenger, chosen, at_us))
 

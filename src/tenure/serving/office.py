@@ -16,9 +16,11 @@ from tenure.core.errors import NoChampionError, TenureError
 from tenure.core.lifecycle import Alias, ModelVersion
 from tenure.engine.answering import Holder
 from tenure.engine.outcomes import outcome_model
+from tenure.engine.routing import Routing, routing_of
 from tenure.engine.workspace import Workspace
 from tenure.model.fitted import FittedModel
 from tenure.serving.protocols.ask import Signature
+from tenure.state.ladder import Ladder
 
 WAITING: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="waiting")
 """For what waits for the database: it must not take the threads of what works."""
@@ -31,7 +33,7 @@ a process that was killed between its move and its stamp. Looking takes the even
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Who answers: a request uses one of these from start to end. `challenger` may answer some keys, or shadow.
+    """Who answers: a request uses one of these from start to end. `challenger` does what `routing` says.
 
     `signature` is what protocols need to know of the champion.
     """
@@ -39,6 +41,7 @@ class Holders:
     champion: Holder
     challenger: Holder | None
     signature: Signature
+    routing: Routing
 
 
 class Office:
@@ -47,11 +50,12 @@ class Office:
     def __init__(self, workspace: Workspace, *, verbose: bool = True) -> None:
         """Hold nobody yet; `verbose` lets refusals name what a field should have held."""
         self._workspace = workspace
+        self._ladder = Ladder(workspace.registry)
         self._verbose = verbose
         self._lock = threading.Lock()
         self._loaded: OrderedDict[int, Holder] = OrderedDict()
         self._holders: Holders | None = None
-        self._asked_for: tuple[ModelVersion, ModelVersion | None] | None = None
+        self._asked_for: tuple[ModelVersion, ModelVersion | None, Routing] | None = None
         self._told = ""
         self._stamp = b""
 
@@ -141,20 +145,23 @@ class Office:
     def _asked(self) -> Holders:
         champion = self._workspace.champion()
         challenger = self._workspace.registry.holder(Alias.CHALLENGER)
+        routing = routing_of(
+            self._workspace.project.serving,
+            champion=champion.number,
+            challenger=None if challenger is None else challenger.number,
+            rung=self._ladder.latest(),
+        )
         held = self._holders
-        if held is not None and (champion, challenger) == self._asked_for:
+        if held is not None and (champion, challenger, routing) == self._asked_for:
             return held
-        rival = None if challenger is None or challenger == champion else self._rival(challenger)
+        rival = None if challenger is None or routing.is_idle else self._rival(challenger)
         holder = self._holder(champion)
         name = self._workspace.project.project.name
-        self._asked_for = champion, challenger
-        return Holders(holder, rival, Signature.of(holder.model, name=name, version=holder.label))
+        self._asked_for = champion, challenger, routing
+        return Holders(holder, rival, Signature.of(holder.model, name=name, version=holder.label), routing)
 
     def _rival(self, challenger: ModelVersion) -> Holder | None:
-        """Return the challenger, where it has anything to do here and can be loaded."""
-        serving = self._workspace.project.serving
-        if not serving.shadow and not serving.canary:
-            return None
+        """Return the challenger, where it can be loaded."""
         try:
             return self._holder(challenger)
         except TenureError as error:
