@@ -139,7 +139,7 @@ class _Sums:
     def of(cls, values: Floats, block: Indices) -> _Sums:
         rows = np.bincount(block).astype(np.float64)
         mean = np.bincount(block, weights=values) / np.maximum(rows, 1.0)
-        squares: Floats = np.bincount(block, weights=np.square(values - mean[block]))
+        squares = np.bincount(block, weights=np.square(values - mean[block])).astype(np.float64)
         return cls(rows, mean, squares)
 
 
