@@ -61,11 +61,11 @@ class Yardstick:
         return np.minimum(self.metric.row_loss(target, predicted), self.cap)
 
 
-def yardstick_of(metric: str, task: Task, target: Targets, predicted: Floats, plain: Floats) -> Yardstick:
-    """Return the yardstick for a task, from out-of-sample answers `predicted` to rows and those of a baseline, `plain`.
+def yardstick_of(metric: str, task: Task, target: Targets, predicted: Floats) -> Yardstick:
+    """Return the yardstick for a task, from out-of-sample answers `predicted` to rows whose `target` is known.
 
     A metric that no single row has a part in is replaced by the proper loss of the task. Harm begins at 2 % of the
-    skill over the baseline, and no lower than at 0.2 % of the loss.
+    skill over saying the same of all rows, and no lower than at 0.2 % of the loss.
     """
     measured = METRICS[metric]
     if measured.row_loss is None:
@@ -74,7 +74,11 @@ def yardstick_of(metric: str, task: Task, target: Targets, predicted: Floats, pl
     losses = measured.row_loss(target, predicted)
     cap = _LARGEST_ERROR * float(losses.mean()) if task is Task.REGRESSION else -float(np.log(_LEAST_CHANCE))
     capped = np.minimum(losses, cap)
-    skill = float(np.minimum(measured.row_loss(target, plain), cap).mean() - capped.mean())
+    same = np.broadcast_to(
+        target.mean() if predicted.ndim == 1 else np.bincount(target, minlength=predicted.shape[1]) / target.size,
+        predicted.shape,
+    )
+    skill = float(np.minimum(measured.row_loss(target, same), cap).mean() - capped.mean())
     return Yardstick(
         metric=measured,
         cap=cap,

@@ -94,8 +94,7 @@ def withdraw(
     ctx: Context, registry: Registry, rung: Rung, *, because: str, evidence: Sequence[Finding] = ()
 ) -> Rung | None:
     """Take the version that stands on `rung` off the ladder, and return the step; None where another was taken."""
-    says = f"v{rung.version} is withdrawn: {because}"
-    step = withdrawn(rung, says, since=ctx.clock().isoformat(), evidence=evidence)
+    step = withdrawn(rung, because, since=ctx.clock().isoformat(), evidence=evidence)
     taken = Ladder(registry).step(step, after=rung, actor=ctx.actor)
     return None if taken is None else taken[0]
 

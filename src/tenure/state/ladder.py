@@ -64,24 +64,24 @@ class Ladder:
                 _write(change, _replaced(standing, rung), actor)
             champion = change.holder(Alias.CHAMPION)
             if rung.step is not Step.WITHDRAWN and champion not in (rung.against, rung.version):
-                rung = withdrawn(rung, overtaken(rung, champion), since=rung.since)
+                rung = withdrawn(rung, overtaken(rung, champion), since=rung.since, evidence=rung.evidence)
             return rung, _write(change, rung, actor)
 
 
-def withdrawn(rung: Rung, says: str, *, since: str, evidence: Sequence[Finding] = ()) -> Rung:
+def withdrawn(rung: Rung, because: str, *, since: str, evidence: Sequence[Finding] = ()) -> Rung:
     """Return the step from `rung` off the ladder."""
+    says = f"v{rung.version} is withdrawn: {because}"
     return replace(rung, step=Step.WITHDRAWN, share=0.0, since=since, says=says, evidence=tuple(evidence))
 
 
 def overtaken(rung: Rung, champion: int | None) -> str:
     """Say that the champion is not the one that the version was compared with."""
     now = "nobody is" if champion is None else f"v{champion} is"
-    return f"v{rung.version} is withdrawn: it was compared with v{rung.against}, and {now} in office now."
+    return f"it was compared with v{rung.against}, and {now} in office now."
 
 
 def _replaced(rung: Rung, by: Rung) -> Rung:
-    says = f"v{rung.version} is withdrawn: v{by.version}, which is newer, takes its place on the ladder."
-    return withdrawn(rung, says, since=by.since)
+    return withdrawn(rung, f"v{by.version}, which is newer, takes its place on the ladder.", since=by.since)
 
 
 def _same(known: Rung, rung: Rung) -> bool:

@@ -259,14 +259,16 @@ class Traffic:
         version: int | None = None,
         quarantined: bool = False,
         features: bool = True,
+        said_since: datetime | None = None,
     ) -> pl.DataFrame:
         """Return one row for each prediction, ordered by `event_at`, with its outcome where that is known.
 
-        `since` (inclusive) and `until` (exclusive) bound `event_at`. Nobody is to learn from quarantined predictions:
-        they are there only where `quarantined` asks for them. Columns: `id` (String), `version` (Int64), `at`
-        and `event_at` (Datetime, UTC), `key` (String), `prediction` (String), `p_0 ... p_k` (Float64) in class order
-        or `value` (Float64) where no prediction has probabilities, `low`, `high` (Float64), `outcome` (String),
-        `known_at` (Datetime, UTC), and with `features` what was sent under that name (String, JSON).
+        `since` (inclusive) and `until` (exclusive) bound `event_at`, `said_since` (inclusive) when it was said. Nobody
+        is to learn from quarantined predictions: they are there only where `quarantined` asks for them. Columns: `id`
+        (String), `version` (Int64), `at` and `event_at` (Datetime, UTC), `key` (String), `prediction` (String),
+        `p_0 ... p_k` (Float64) in class order or `value` (Float64) where no prediction has probabilities, `low`, `high`
+        (Float64), `outcome` (String), `known_at` (Datetime, UTC), and with `features` what was sent under that name
+        (String, JSON).
         """
         query = joined_query()
         if features:
@@ -275,6 +277,8 @@ class Traffic:
             query = query.where(PREDICTIONS.c.event_us >= micros(since))
         if until is not None:
             query = query.where(PREDICTIONS.c.event_us < micros(until))
+        if said_since is not None:
+            query = query.where(PREDICTIONS.c.at_us >= micros(said_since))
         if version is not None:
             query = query.where(PREDICTIONS.c.version == version)
         if not quarantined:
@@ -283,17 +287,20 @@ class Traffic:
             rows = connection.execute(query).all()
         return with_probabilities(frame_of(rows, FIXED | SENT if features else FIXED))
 
-    def shadowed(self, version: int, *, quarantined: bool = False) -> pl.DataFrame:
+    def shadowed(self, version: int, *, quarantined: bool = False, said_since: datetime | None = None) -> pl.DataFrame:
         """Return what `version` would have said beside what was said, ordered by `event_at`, with the outcomes.
 
-        Columns: those of `joined` with `probabilities` and `value` side by side (List of Float64 in class order, and
-        Float64), then `shadow_prediction`, `shadow_probabilities`, `shadow_value`, `shadow_low`, `shadow_high`.
+        `said_since` (inclusive) bounds when it was said. Columns: those of `joined` with `probabilities` and `value`
+        side by side (List of Float64 in class order, and Float64), then `shadow_prediction`, `shadow_probabilities`,
+        `shadow_value`, `shadow_low`, `shadow_high`.
         """
         shadow = SHADOW_PREDICTIONS.c
         said = [shadow[name].label(f"shadow_{name}") for name in SHADOW]
         query = joined_query().add_columns(PREDICTIONS.c.features, *said)
         query = query.where(shadow.prediction_id == PREDICTIONS.c.id)
         query = query.where(shadow.version == version)
+        if said_since is not None:
+            query = query.where(PREDICTIONS.c.at_us >= micros(said_since))
         if not quarantined:
             query = query.where(~PREDICTIONS.c.quarantined)
         with self._read() as connection:

@@ -1,0 +1,202 @@
+"""What speaks against a version before outcomes are known: failed answers, slow rows, answers that collapsed or moved.
+
+Whatever other rows explain is no fault of the version: where the other version's answers to the same rows do likewise,
+it is told and does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+import numpy as np
+import orjson
+import polars as pl
+
+from tenure.core.data import Schema
+from tenure.core.errors import TenureError
+from tenure.core.evidence import Finding, Measurement, Threshold
+from tenure.core.modelling import Floats, Task
+from tenure.engine.pairs import Voice
+from tenure.engine.workspace import Workspace
+from tenure.monitoring.evidence import evidence
+from tenure.monitoring.figures import figure
+from tenure.monitoring.inputs import PREDICTION
+from tenure.monitoring.layout import layout_of
+from tenure.monitoring.reference import Said
+from tenure.monitoring.sketches import sketch
+
+FAILED: Final = "failed answers"
+ROW_TIME: Final = "row time"
+COLLAPSE: Final = "collapse"
+MOVED: Final = "answers moved"
+DISAGREEMENT: Final = "disagreement"
+_LEAST_ROWS: Final = 200
+_TRIED_ROWS: Final = 100
+_MOST_LOST_SPREAD: Final = 0.75
+_RIVAL_KEEPS: Final = 0.5
+_MOVED_FAR: Final = 0.1
+_RIVAL_EXPLAINS: Final = 0.5
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def tried(workspace: Workspace, voice: Voice, rows: pl.DataFrame, *, allowed: float) -> Iterator[Finding]:
+    """Yield what comes of asking a version for the latest of `rows` one by one: how many fail, how long a row takes.
+
+    `allowed` is the share of failures that is no fault. Rows that were logged without what the model reads say nothing.
+
+    Raises:
+        BundleError: its model is damaged.
+    """
+    sent = [orjson.loads(text) for text in workspace.traffic.with_sent(rows.sort("at").tail(_TRIED_ROWS))["features"]]
+    asked = [row for row in sent if voice.reads(row)]
+    failed, seconds, said = 0, [], ""
+    for row in asked:
+        started = workspace.context.timer()
+        try:
+            answer = voice.scorer.answers([row])[0]
+        except TenureError as error:
+            failed, said = failed + 1, error.message
+            continue
+        seconds.append(workspace.context.timer() - started)
+        numbers = answer.probabilities or (answer.prediction,)
+        failed += not all(isinstance(number, float | int) and np.isfinite(number) for number in numbers)
+    if asked:
+        yield _failed(voice, failed, len(asked), said, allowed=allowed)
+    if seconds:
+        yield _row_time(workspace, voice, median(seconds) * 1_000, len(seconds))
+
+
+def empty_answers(voice: Voice, said: Floats, *, allowed: float) -> Finding | None:
+    """Return how many of the answers that a version gave hold no number; None without any answer."""
+    if not len(said):
+        return None
+    return _failed(voice, int(np.isnan(said).reshape(len(said), -1).any(axis=1).sum()), len(said), "", allowed=allowed)
+
+
+def _failed(voice: Voice, failed: int, rows: int, said: str, *, allowed: float) -> Finding:
+    label = voice.version.label
+    told = (
+        f"{label} answers all of {rows:,} rows."
+        if not failed
+        else f"{label} gives no answer to {failed:,} of {rows:,} rows."
+    )
+    measured = Measurement(
+        FAILED,
+        failed / rows,
+        says=f"{told} {said}".strip(),
+        hint="Look at the rows in the log, and at what the model reads.",
+        evidence={"failed": failed, "rows": rows, "version": voice.version.number},
+    )
+    return Threshold(warn=0.0, fail=allowed).judge(measured, check=FAILED)
+
+
+def _row_time(workspace: Workspace, voice: Voice, milliseconds: float, rows: int) -> Finding:
+    limit = workspace.project.serving.max_latency_ms
+    measured = Measurement(
+        ROW_TIME,
+        milliseconds,
+        says=f"{voice.version.label} takes {figure(milliseconds)} ms for a row; it may take {figure(limit)}.",
+        hint="Is this machine busy? Else raise serving.max_latency_ms, or leave slow families out of training.",
+        evidence={"rows": rows, "limit_ms": limit, "version": voice.version.number},
+    )
+    return Threshold(warn=limit, fail=2 * limit).judge(measured, check=ROW_TIME)
+
+
+def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:
+    """Return whether a version's answers to some rows still vary as they did when it was made.
+
+    `said` and `other` are the answers of both to the same rows; fewer than 200 say nothing (None).
+    """
+    whole = ~np.isnan(said).reshape(len(said), -1).any(axis=1)
+    if whole.sum() < _LEAST_ROWS or not (usual := _spread(voice.promise.predicted)) > 0:
+        return None
+    kept = _spread(said[whole]) / usual
+    both = whole & ~np.isnan(other).reshape(len(other), -1).any(axis=1)
+    theirs = _spread(rival.promise.predicted)
+    rival_keeps = _spread(other[both]) / theirs if both.sum() >= _LEAST_ROWS and theirs > 0 else None
+    is_ours = rival_keeps is None or rival_keeps >= _RIVAL_KEEPS
+    told = f"The answers of {voice.version.label} spread {kept:.0%} as far as when it was made"
+    if not is_ours:
+        told += f"; those of {rival.version.label} to the same rows do likewise, so it is the rows"
+    measured = Measurement(
+        COLLAPSE,
+        1.0 - kept,
+        says=f"{told}.",
+        hint="Look at what comes in: does it say the same of everything?",
+        evidence={"kept": kept, "rival_keeps": rival_keeps, "rows": int(whole.sum()), "version": voice.version.number},
+    )
+    limit = _MOST_LOST_SPREAD
+    return Threshold(warn=limit, fail=limit if is_ours else float("inf")).judge(measured, check=COLLAPSE)
+
+
+def _spread(answers: Floats) -> float:
+    """Return the standard deviation of answers, over all classes."""
+    each = answers.reshape(len(answers), -1)
+    return float(np.sqrt(np.mean(np.var(each, axis=0)))) if len(answers) else 0.0
+
+
+def moved(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:
+    """Return how far a version's answers moved from those that it gave when it was made (index less its bias).
+
+    Where the answers of the other version to the same rows moved half as far from its own, the rows explain it.
+    """
+    ours, theirs = _index(voice, said), _index(rival, other)
+    if ours is None:
+        return None
+    explained = theirs is not None and theirs >= _RIVAL_EXPLAINS * ours
+    label = voice.version.label
+    told = f"The answers of {label} moved by {figure(max(ours, 0.0))} from those that it gave when it was made"
+    if explained and ours > _MOVED_FAR and theirs is not None:
+        told += f"; those of {rival.version.label} to the same rows by {figure(theirs)}, so it is the rows"
+    measured = Measurement(
+        MOVED,
+        max(ours, 0.0),
+        says=f"{told}.",
+        hint="Compare the rows that come with those that it learned from: tenure diagnose",
+        evidence={"rival": theirs, "rows": len(said), "version": voice.version.number},
+    )
+    return Threshold(warn=_MOVED_FAR, fail=float("inf") if explained else _MOVED_FAR).judge(measured, check=MOVED)
+
+
+def _index(voice: Voice, said: Floats) -> float | None:
+    """Return the population stability index of answers against those at release; None where it cannot be told."""
+    task = Task(voice.board.task)
+    names = tuple(f"class {code}" for code in range(voice.promise.predicted.shape[-1]))
+    how = Said(task, names if task.is_classification else ())
+    before, now = (pl.DataFrame(how.columns(answers)).select(PREDICTION) for answers in (voice.promise.predicted, said))
+    layout = layout_of(before, Schema(how.schema(Schema(())).columns[:1]))
+    known, new = (sketch(rows, layout, start=_NO_TIME, end=_NO_TIME) for rows in (before, now))
+    found = evidence(known, new, layout)[0]
+    return None if found.skipped is not None else found.psi.value
+
+
+def disagreement(workspace: Workspace, voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:
+    """Return how often, or how far, two versions differ on the same rows; told, and never judged."""
+    both = ~np.isnan(said).reshape(len(said), -1).any(axis=1) & ~np.isnan(other).reshape(len(other), -1).any(axis=1)
+    if not both.any() or said.shape != other.shape:
+        return None
+    apart = np.abs(said[both] - other[both])
+    one, two = voice.version.label, rival.version.label
+    if workspace.project.project.task is Task.REGRESSION:
+        value = float(np.mean(apart))
+        says = f"{one} and {two} differ by {figure(value)} on average, on {both.sum():,} rows."
+    else:
+        value = float(np.mean(_decided(voice, said[both]) != _decided(rival, other[both])))
+        says = f"{one} and {two} decide {value:.1%} of {both.sum():,} rows differently."
+    measured = Measurement(
+        DISAGREEMENT, value, says=says, evidence={"rows": int(both.sum()), "mean_difference": float(np.mean(apart))}
+    )
+    return Threshold(warn=float("inf")).judge(measured, check=DISAGREEMENT)
+
+
+def _decided(voice: Voice, said: Floats) -> Floats:
+    """Return the decision for each row, as a class code."""
+    if said.shape[1] > 2:
+        likeliest: Floats = said.argmax(axis=1).astype(np.float64)
+        return likeliest
+    bar = 0.5 if voice.board.threshold is None else voice.board.threshold
+    yes: Floats = np.where(said[:, 1] >= bar, 1.0, 0.0)
+    return yes

@@ -1,0 +1,227 @@
+"""Climb: judge the version on the ladder by what live traffic tells of it, and move it up, leave it, or take it off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from tenure.core.errors import ArtifactError, BundleError
+from tenure.core.evidence import Finding, Measurement, Threshold, blocking
+from tenure.core.ladder import Rung, Step
+from tenure.core.lifecycle import Alias
+from tenure.core.modelling import Floats
+from tenure.engine.guards import collapse, disagreement, empty_answers, moved, tried
+from tenure.engine.pairs import Voice, pairs_of, rows_since
+from tenure.engine.sequential import CANARY_BAR, harm_finding
+from tenure.engine.spans import Pace, pace_of
+from tenure.engine.workspace import Workspace
+from tenure.release.climbing import Place, place_above, rise, withdraw
+from tenure.state.ladder import Ladder, overtaken
+
+ROWS: Final = "rows"
+TIME: Final = "time"
+_LEAST_ROWS: Final = 100
+_SAMPLE: Final = 2_000
+_REMEMBERED: Final = 50
+
+
+def climb(workspace: Workspace, *, may_rise: bool = True) -> tuple[Rung, ...]:
+    """Do with the version on the ladder what the evidence says, and return the steps that were taken: none or one.
+
+    Nobody goes up where `may_rise` is false; whatever speaks against a version takes it off all the same. Called at
+    every look, by one watcher at a time; a look that was killed is made up for by the next.
+    """
+    rung = Ladder(workspace.registry).standing()
+    if rung is None:
+        return ()
+    ctx, registry = workspace.context, workspace.registry
+    champion = registry.holder(Alias.CHAMPION)
+    holder = None if champion is None else champion.number
+    if holder == rung.version:  # a person put it there meanwhile
+        taken = rise(ctx, registry, rung, (Step.OFFICE, 1.0), evidence=(), why="The remaining steps were skipped.")
+        return _taken(taken)
+    if holder != rung.against:
+        taken = withdraw(ctx, registry, rung, because=overtaken(rung, holder))
+        return _taken(taken)
+    try:
+        seen = judge(workspace, rung)
+    except (BundleError, ArtifactError) as error:
+        return _taken(withdraw(ctx, registry, rung, because=f"it cannot be judged any further. {error.message}"))
+    if seen.against:
+        return _taken(withdraw(ctx, registry, rung, because=seen.against, evidence=seen.evidence))
+    if not may_rise or not seen.is_enough:
+        return ()
+    try:
+        taken = rise(ctx, registry, rung, seen.next, evidence=seen.evidence, why=seen.why)
+    except BundleError as error:
+        taken = withdraw(ctx, registry, rung, because=error.message, evidence=seen.evidence)
+    return _taken(taken)
+
+
+def _taken(rung: Rung | None) -> tuple[Rung, ...]:
+    return () if rung is None else (rung,)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the evidence says of a version on its step.
+
+    `against` is why it has to go, empty where it has not; `is_enough` says that it may go up to `next`, and `why`
+    what was done differently.
+    """
+
+    evidence: tuple[Finding, ...]
+    next: Place
+    against: str = ""
+    is_enough: bool = False
+    why: str = ""
+
+
+def judge(workspace: Workspace, rung: Rung) -> Judgement:
+    """Gather the evidence for and against the version that stands on `rung`; nothing is done.
+
+    Raises:
+        BundleError, ArtifactError: what is kept of one of the two versions is damaged.
+    """
+    sight = _look(workspace, rung)
+    shown = sight.shown
+    evidence = (*_enough(sight), *_without_outcomes(sight), *sight.harm)
+    place = place_above(workspace.project.promotion, rung)
+    stopped = blocking(evidence)
+    if stopped:
+        return Judgement(evidence, place, against=stopped[0].says)
+    if shown.rows >= shown.wanted and shown.windows >= 1:
+        return Judgement(evidence, place, is_enough=True)
+    patience = workspace.project.promotion.patience
+    if sight.waited < patience:
+        return Judgement(evidence, place)
+    came = f"{patience} windows brought {shown.rows:,} {shown.says}"
+    if shown.rows >= _LEAST_ROWS:
+        return Judgement(evidence, place, is_enough=True, why=f"{came}, and nothing speaks against it.")
+    return Judgement(evidence, place, against=f"{came}, which is too few to tell anything.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the version has shown on its step: `rows` of the `wanted`, over so many `windows`; `says` what they are."""
+
+    rows: int
+    wanted: int
+    windows: float
+    says: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sight:
+    """What is looked at: both versions, what was said since the step began, and what came true of it."""
+
+    workspace: Workspace
+    rung: Rung
+    one: Voice
+    other: Voice
+    rows: pl.DataFrame
+    beside: pl.DataFrame
+    waited: float
+    shown: _Shown
+    harm: tuple[Finding, ...]
+
+
+def _look(workspace: Workspace, rung: Rung) -> _Sight:
+    one, other = (Voice(workspace, workspace.registry.version(number)) for number in (rung.version, rung.against))
+    began = _moment(entered(Ladder(workspace.registry).rungs(limit=_REMEMBERED), rung).since)
+    since = _moment(rung.since)
+    rows = rows_since(workspace, (one.version, other.version), began)
+    beside = workspace.traffic.shadowed(rung.version, said_since=began)
+    pace = pace_of(workspace)
+    pairs = pairs_of(workspace, rows, one, other, beside)
+    here = rows.filter(pl.col("at") >= since)
+    waited = pace.passed(here, since, workspace.context.clock())
+    known_here = pairs.said_at[pairs.said_at >= since.timestamp()]
+    return _Sight(
+        workspace,
+        rung,
+        one,
+        other,
+        here,
+        beside,
+        waited,
+        _shown(workspace, rung, pace, here, known_here, waited),
+        harm_finding(workspace, one, other, pairs, bar=CANARY_BAR),
+    )
+
+
+def entered(rungs: Sequence[Rung], rung: Rung) -> Rung:
+    """Return the first step of the climb that led to `rung`, among all `rungs` (oldest first)."""
+    first = rung
+    for earlier in reversed(rungs):
+        if (earlier.version, earlier.decision) != (rung.version, rung.decision) or earlier.step is Step.WITHDRAWN:
+            break
+        first = earlier
+    return first
+
+
+def _shown(workspace: Workspace, rung: Rung, pace: Pace, rows: pl.DataFrame, known_at: Floats, waited: float) -> _Shown:
+    promotion = workspace.project.promotion
+    if rung.step is Step.SHADOW:
+        return _Shown(rows.height, promotion.shadow_rows, waited, "rows beside it")
+    nobody_can_tell = pace.delay is None and waited >= promotion.patience
+    if pace.is_slow or nobody_can_tell:
+        return _Shown(rows.height, promotion.canary_rows, waited, "rows, whose outcomes take too long to wait for")
+    since = _moment(rung.since)
+    latest = since + timedelta(seconds=max(float(known_at.max()) - since.timestamp(), 0.0)) if known_at.size else since
+    size = workspace.project.monitoring.window_rows
+    windows = known_at.size / size if size is not None else pace.passed(rows, since, latest)
+    return _Shown(known_at.size, promotion.canary_rows, windows, "rows whose outcome is known")
+
+
+def _enough(sight: _Sight) -> Iterator[Finding]:
+    """Yield how much it has shown, of how much it has to show."""
+    shown, label = sight.shown, sight.one.version.label
+    in_earnest = int((sight.rows["version"] == sight.rung.version).sum())
+    measured = Measurement(
+        ROWS,
+        max(float(shown.wanted - shown.rows), 0.0),
+        says=f"{label} has shown itself on {shown.rows:,} of {shown.wanted:,} {shown.says}.",
+        evidence={
+            "rows": shown.rows,
+            "wanted": shown.wanted,
+            "in_earnest": in_earnest,
+            "in_shadow": int(sight.rows["id"].is_in(sight.beside["id"].implode()).sum()),
+        },
+    )
+    yield Threshold(warn=0.0).judge(measured, check=ROWS)
+    passed = Measurement(
+        TIME,
+        max(1.0 - shown.windows, 0.0),
+        says=f"They cover {shown.windows:.1f} windows; one is wanted.",
+        evidence={"windows": shown.windows, "waited": sight.waited},
+    )
+    yield Threshold(warn=0.0).judge(passed, check=TIME)
+
+
+def _without_outcomes(sight: _Sight) -> Iterator[Finding]:
+    """Yield what its answers tell before any outcome is known."""
+    one, other, rows = sight.one, sight.other, sight.rows.sort("at").tail(_SAMPLE)
+    if rows.is_empty():
+        return
+    in_shadow = sight.rung.step is Step.SHADOW
+    missing = rows.filter(~pl.col("id").is_in(sight.beside["id"].implode())) if in_shadow else rows
+    yield from tried(sight.workspace, one, missing if missing.height else rows, allowed=0.0)
+    own = rows if in_shadow else rows.filter(pl.col("version") == sight.rung.version)
+    gave = one.logged(own.filter(pl.col("id").is_in(sight.beside["id"].implode())) if in_shadow else own, sight.beside)
+    said, theirs = one.answers(rows, sight.beside), other.answers(rows)
+    found = (
+        empty_answers(one, gave, allowed=0.0),
+        collapse(one, other, said, theirs),
+        moved(one, other, said, theirs) if sight.shown.windows >= 1 else None,
+        disagreement(sight.workspace, one, other, said, theirs),
+    )
+    yield from (finding for finding in found if finding is not None)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

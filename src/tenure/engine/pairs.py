@@ -1,0 +1,190 @@
+"""The same logged rows as two versions answer them: what the log holds, and for the rest the models are asked again.
+
+Every logged row keeps its features, so a row counts for both versions whichever answered it. That tells much more than
+to compare rows of one with other rows of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import polars as pl
+
+from tenure.core.lifecycle import ModelVersion
+from tenure.core.metrics import Targets
+from tenure.core.modelling import Floats, Indices, Leaderboard, Task
+from tenure.engine.routing import falls_within
+from tenure.engine.workspace import Workspace
+from tenure.model.scorer import Scorer
+from tenure.monitoring.realised import Answered, moments_of, reference_answers, usable
+
+_MOST_ROWS: Final = 20_000
+
+
+class Voice:
+    """One version: its model, what it promised when it was made, and what it says of logged rows."""
+
+    def __init__(self, workspace: Workspace, version: ModelVersion) -> None:
+        self.version = version
+        self._workspace = workspace
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Return its model.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        return self._workspace.scorer(self.version)
+
+    @cached_property
+    def board(self) -> Leaderboard:
+        """Return the leaderboard that it came out of.
+
+        Raises:
+            ArtifactError: it is gone or damaged.
+        """
+        return self._workspace.context.artifacts.get_record(Leaderboard, self.version.leaderboard)
+
+    @cached_property
+    def promise(self) -> Answered:
+        """Return its answers to rows that it had not learned from; errors as in `board`."""
+        return reference_answers(
+            self._workspace.context.artifacts.get_table(self.board.oof), task=Task(self.board.task)
+        )
+
+    def logged(self, rows: pl.DataFrame, beside: pl.DataFrame | None = None) -> Floats:
+        """Return its answers to rows of `Traffic.joined` as the log holds them, (n, k) or (n,), else NaN.
+
+        `beside` holds what it said in a shadow, as `Traffic.shadowed` gives it.
+        """
+        said = _logged(rows, self._names)
+        said[(rows["version"] != self.version.number).to_numpy()] = np.nan
+        if beside is not None and beside.height:
+            places, found = _places(rows, beside["id"])
+            said[places] = _shadowed(beside[found], len(self._names))
+        return said[:, 0] if self._is_value else said
+
+    def answers(self, rows: pl.DataFrame, beside: pl.DataFrame | None = None) -> Floats:
+        """Return the same, and ask the model for what the log does not hold.
+
+        NaN stays where a row left the log, or was logged without a column that the model reads.
+        """
+        said = self.logged(rows, beside)
+        missing = np.flatnonzero(np.isnan(said).reshape(rows.height, -1).any(axis=1))
+        if missing.size:
+            found = self._readable(self._workspace.traffic.with_sent(rows[missing]))
+            if found.height:
+                frame = self._workspace.traffic.features(found, self.scorer.model.schema.columns)
+                places, order = _places(rows, found["id"])
+                said[places] = self.scorer.raw(frame)[order]
+        return said
+
+    def reads(self, sent: dict[str, Any]) -> bool:
+        """Say whether what was logged of a row is all that the model reads."""
+        return self._inputs <= sent.keys()
+
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
+        return frozenset(self.scorer.model.plan.inputs)
+
+    def _readable(self, found: pl.DataFrame) -> pl.DataFrame:
+        return found.filter(pl.Series([self.reads(orjson.loads(text)) for text in found["features"]], dtype=pl.Boolean))
+
+    @property
+    def _is_value(self) -> bool:
+        return Task(self.board.task) is Task.REGRESSION
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return ["value"] if self._is_value else [f"p_{code}" for code in range(self.promise.predicted.shape[1])]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Rows whose outcome is known, in the order in which it became so, with the answers of two versions.
+
+    `target` holds class codes or values, `one` and `other` answers (n, k) or (n,); `event_at` (seconds since 1970) is
+    what time a row is about, `said_at` when it was answered.
+    """
+
+    target: Targets
+    one: Floats
+    other: Floats
+    event_at: Floats
+    said_at: Floats
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def rows_since(workspace: Workspace, versions: Sequence[ModelVersion], since: datetime) -> pl.DataFrame:
+    """Return what these versions said since then, as `Traffic.joined` gives it without features."""
+    rows = workspace.traffic.joined(features=False, said_since=since)
+    return rows.filter(pl.col("version").is_in([version.number for version in versions]))
+
+
+def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice, beside: pl.DataFrame | None) -> Pairs:
+    """Return the rows whose outcome is known with the answers of both; `beside` is what `one` said in a shadow.
+
+    Of more than 20,000, a share of the ids is taken that halves until they fit: always the same rows, and whoever looks
+    again later finds them in the same order.
+
+    Raises:
+        BundleError, ArtifactError: a version has to be asked, and its model is damaged.
+    """
+    task, classes = workspace.project.project.task, one.scorer.model.classes
+    comparable = classes == other.scorer.model.classes
+    known = usable(rows if comparable else rows.clear(), task=task, classes=classes)
+    known = _few(known.sort("known_at", "event_at", "id"))
+    ours, theirs = one.answers(known, beside), other.answers(known)
+    kept = np.flatnonzero(_whole(ours) & _whole(theirs))
+    known = known[kept]
+    return Pairs(
+        target=known["outcome"].to_numpy(),
+        one=ours[kept],
+        other=theirs[kept],
+        event_at=moments_of(known["event_at"]),
+        said_at=moments_of(known["at"]),
+    )
+
+
+def _few(rows: pl.DataFrame) -> pl.DataFrame:
+    share = 1.0
+    while rows.height > _MOST_ROWS:
+        share /= 2
+        rows = rows.filter(pl.Series([falls_within(share, ident) for ident in rows["id"]], dtype=pl.Boolean))
+    return rows
+
+
+def _whole(answers: Floats) -> Any:
+    return ~np.isnan(answers).reshape(len(answers), -1).any(axis=1)
+
+
+def _logged(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
+    if not set(names) <= set(rows.columns):
+        return np.full((rows.height, len(names)), np.nan)
+    said: Floats = rows.select(pl.col(names).cast(pl.Float64).fill_null(float("nan"))).to_numpy().copy()
+    return said
+
+
+def _shadowed(beside: pl.DataFrame, width: int) -> Floats:
+    if width == 1:
+        values: Floats = beside["shadow_value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return values[:, None]
+    chances = [beside["shadow_probabilities"].list.get(code, null_on_oob=True) for code in range(width)]
+    return np.column_stack([chance.cast(pl.Float64).fill_null(float("nan")).to_numpy() for chance in chances])
+
+
+def _places(rows: pl.DataFrame, ids: pl.Series) -> tuple[Indices, Indices]:
+    """Return at which places of `rows` the `ids` are found, and at which places of `ids`."""
+    here = pl.DataFrame({"id": rows["id"]}).with_row_index("place")
+    there = pl.DataFrame({"id": ids}).with_row_index("found")
+    both = here.join(there, on="id", how="inner", maintain_order="left")
+    return both["place"].cast(pl.Int64).to_numpy(), both["found"].cast(pl.Int64).to_numpy()
