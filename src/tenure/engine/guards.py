@@ -19,7 +19,7 @@ from tenure.core.data import Schema
 from tenure.core.errors import TenureError
 from tenure.core.evidence import Finding, Measurement, Threshold
 from tenure.core.modelling import Floats, Task
-from tenure.engine.pairs import Voice
+from tenure.engine.pairs import Voice, unanswered
 from tenure.engine.workspace import Workspace
 from tenure.monitoring.evidence import evidence
 from tenure.monitoring.figures import figure
@@ -73,7 +73,7 @@ def empty_answers(voice: Voice, said: Floats, *, allowed: float) -> Finding | No
     """Return how many of the answers that a version gave hold no number; None without any answer."""
     if not len(said):
         return None
-    return _failed(voice, int(np.isnan(said).reshape(len(said), -1).any(axis=1).sum()), len(said), "", allowed=allowed)
+    return _failed(voice, int(unanswered(said).sum()), len(said), "", allowed=allowed)
 
 
 def _failed(voice: Voice, failed: int, rows: int, said: str, *, allowed: float) -> Finding:
@@ -110,11 +110,11 @@ def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding
 
     `said` and `other` are the answers of both to the same rows; fewer than 200 say nothing (None).
     """
-    whole = ~np.isnan(said).reshape(len(said), -1).any(axis=1)
+    whole = ~unanswered(said)
     if whole.sum() < _LEAST_ROWS or not (usual := _spread(voice.promise.predicted)) > 0:
         return None
     kept = _spread(said[whole]) / usual
-    both = whole & ~np.isnan(other).reshape(len(other), -1).any(axis=1)
+    both = whole & ~unanswered(other)
     theirs = _spread(rival.promise.predicted)
     rival_keeps = _spread(other[both]) / theirs if both.sum() >= _LEAST_ROWS and theirs > 0 else None
     is_ours = rival_keeps is None or rival_keeps >= _RIVAL_KEEPS
@@ -134,7 +134,7 @@ def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding
 
 def _spread(answers: Floats) -> float:
     """Return the standard deviation of answers, over all classes."""
-    each = answers.reshape(len(answers), -1)
+    each = answers if answers.ndim == 2 else answers[:, None]
     return float(np.sqrt(np.mean(np.var(each, axis=0)))) if len(answers) else 0.0
 
 
@@ -175,7 +175,7 @@ def _index(voice: Voice, said: Floats) -> float | None:
 
 def disagreement(workspace: Workspace, voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:
     """Return how often, or how far, two versions differ on the same rows; told, and never judged."""
-    both = ~np.isnan(said).reshape(len(said), -1).any(axis=1) & ~np.isnan(other).reshape(len(other), -1).any(axis=1)
+    both = ~unanswered(said) & ~unanswered(other)
     if not both.any() or said.shape != other.shape:
         return None
     apart = np.abs(said[both] - other[both])

@@ -19,6 +19,7 @@ import polars as pl
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import Targets
 from tenure.core.modelling import Floats, Indices, Leaderboard, Task
+from tenure.core.value import Flags
 from tenure.engine.routing import falls_within
 from tenure.engine.workspace import Workspace
 from tenure.model.scorer import Scorer
@@ -77,7 +78,7 @@ class Voice:
         NaN stays where a row left the log, or was logged without a column that the model reads.
         """
         said = self.logged(rows, beside)
-        missing = np.flatnonzero(np.isnan(said).reshape(rows.height, -1).any(axis=1))
+        missing = np.flatnonzero(unanswered(said))
         if missing.size:
             found = self._readable(self._workspace.traffic.with_sent(rows[missing]))
             if found.height:
@@ -144,7 +145,7 @@ def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice,
     known = usable(rows if comparable else rows.clear(), task=task, classes=classes)
     known = _few(known.sort("known_at", "event_at", "id"))
     ours, theirs = one.answers(known, beside), other.answers(known)
-    kept = np.flatnonzero(_whole(ours) & _whole(theirs))
+    kept = np.flatnonzero(~unanswered(ours) & ~unanswered(theirs))
     known = known[kept]
     return Pairs(
         target=known["outcome"].to_numpy(),
@@ -155,16 +156,18 @@ def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice,
     )
 
 
+def unanswered(said: Floats) -> Flags:
+    """Return which answers, (n, k) or (n,), hold no number."""
+    missing = np.isnan(said)
+    return missing if said.ndim == 1 else np.asarray(missing.any(axis=1))
+
+
 def _few(rows: pl.DataFrame) -> pl.DataFrame:
     share = 1.0
     while rows.height > _MOST_ROWS:
         share /= 2
         rows = rows.filter(pl.Series([falls_within(share, ident) for ident in rows["id"]], dtype=pl.Boolean))
     return rows
-
-
-def _whole(answers: Floats) -> Any:
-    return ~np.isnan(answers).reshape(len(answers), -1).any(axis=1)
 
 
 def _logged(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
