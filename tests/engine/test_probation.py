@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,6 @@ from tenure.engine.loop import same_cause
 from tenure.engine.probation import probation, term_of
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.release.stage import rollback
-
-Open = Callable[..., Business]
 
 
 @pytest.fixture

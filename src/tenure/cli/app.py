@@ -33,6 +33,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
     "alarms": ("Keep", "Show what needs a person; acknowledge, snooze or resolve it; try the ways to people."),
     "exclude": ("Keep", "Keep rows of some times from being learned from: faulty windows, poisoned labels."),
+    "ladder": (
+        "Keep",
+        "Show where a new version stands on its way to the office; take it off, or put it in office at once.",
+    ),
     "rollback": ("Keep", "Put an earlier version back in office."),
     "schema": ("Start", "Print the JSON schema of the project file, for editors."),
 }

@@ -12,6 +12,7 @@ from tenure.cli.output import Reply, answers, table
 from tenure.core.lifecycle import Alias
 from tenure.core.modelling import Leaderboard
 from tenure.engine.events import HEALTH_EVENT
+from tenure.engine.ladder_words import standing_words
 from tenure.engine.reasons import score_words
 from tenure.engine.recall import record_in, records_of
 from tenure.engine.workspace import Workspace, open_workspace
@@ -42,6 +43,7 @@ def _result(workspace: Workspace) -> dict[str, Any]:
         "outcomes": workspace.traffic.outcome_count(),
         "last_run": None,
         "last_health": None,
+        "ladder": standing_words(workspace),
     }
     if champion is not None:
         board = record_in(records_of(workspace, champion.run_id), "leaderboard", Leaderboard)
@@ -76,7 +78,9 @@ def _shows(result: dict[str, Any]) -> list[RenderableType]:
             ("score", f"{score.metric} {score_words(score)}; baseline {score_words(champion['baseline'])}"),
             ("to go back to", result["previous"] or "nothing yet"),
         ]
-        if result["challenger"]:
+        if result["ladder"]:
+            rows.append(("on the ladder", result["ladder"]))
+        elif result["challenger"]:
             rows.append(("challenger", result["challenger"]))
     rows += [("predictions", f"{result['predictions']:,}"), ("outcomes", f"{result['outcomes']:,}")]
     if result["last_run"]:

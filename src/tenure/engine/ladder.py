@@ -135,7 +135,7 @@ def _look(workspace: Workspace, rung: Rung) -> _Sight:
     began = _moment(entered(Ladder(workspace.registry).rungs(limit=_REMEMBERED), rung).since)
     since = _moment(rung.since)
     rows = rows_since(workspace, (one.version, other.version), began)
-    beside = workspace.traffic.shadowed(rung.version, said_since=began)
+    beside = workspace.traffic.shadowed(rung.version, features=False, said_since=began)
     pace = pace_of(workspace)
     pairs = pairs_of(workspace, rows, one, other, beside)
     here = rows.filter(pl.col("at") >= since)

@@ -47,18 +47,19 @@ def pace_of(workspace: Workspace) -> Pace:
     monitoring, told = project.monitoring, project.data.outcome_delay
     if told > 0 and monitoring.window_seconds is not None:
         return Pace(monitoring, monitoring.window_seconds, told / monitoring.window_seconds)
-    rows = workspace.traffic.joined(features=False, said_since=_start(workspace, now))
+    rows = _latest(workspace, now)
     delay = final_age(delay_curve(rows["event_at"], rows["known_at"], now), outcome_delay=told) if rows.height else None
     seconds = monitoring.window_seconds or _seconds_of_rows(rows, monitoring.window_rows or 1)
     return Pace(monitoring, seconds, None if delay is None or seconds is None else delay / seconds)
 
 
-def _start(workspace: Workspace, now: datetime) -> datetime | None:
-    """Return from when on the log is looked at: the latest 26 windows."""
-    monitoring = workspace.project.monitoring
-    if monitoring.window_seconds is not None:
-        return now - timedelta(seconds=_LEARNED_FROM * monitoring.window_seconds)
-    return None
+def _latest(workspace: Workspace, now: datetime) -> pl.DataFrame:
+    """Return the latest 26 windows of the log, without features."""
+    traffic, size = workspace.traffic, workspace.project.monitoring.window_rows
+    if size is not None:
+        return traffic.joined(features=False, since=traffic.latest_event(_LEARNED_FROM * size))
+    length = timedelta(seconds=workspace.project.monitoring.window_seconds or 0.0)
+    return traffic.joined(features=False, said_since=now - _LEARNED_FROM * length)
 
 
 def _seconds_of_rows(rows: pl.DataFrame, size: int) -> float | None:

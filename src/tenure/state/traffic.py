@@ -184,6 +184,15 @@ class Traffic:
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def answered_since(self, version: int, since: datetime) -> tuple[int, int]:
+        """Return how many predictions a version said since then, and how many it would have said in a shadow."""
+        said = select(func.count()).select_from(PREDICTIONS)
+        said = said.where(PREDICTIONS.c.version == version, PREDICTIONS.c.at_us >= micros(since))
+        shadow = select(func.count()).select_from(SHADOW_PREDICTIONS)
+        shadow = shadow.where(SHADOW_PREDICTIONS.c.version == version, SHADOW_PREDICTIONS.c.at_us >= micros(since))
+        with self._read() as connection:
+            return int(connection.execute(said).scalar_one()), int(connection.execute(shadow).scalar_one())
+
     def quarantined_count(self) -> int:
         """Return how many logged predictions are set aside, as a field broke its rule."""
         query = select(func.count()).select_from(PREDICTIONS).where(PREDICTIONS.c.quarantined)
@@ -287,7 +296,14 @@ class Traffic:
             rows = connection.execute(query).all()
         return with_probabilities(frame_of(rows, FIXED | SENT if features else FIXED))
 
-    def shadowed(self, version: int, *, quarantined: bool = False, said_since: datetime | None = None) -> pl.DataFrame:
+    def shadowed(
+        self,
+        version: int,
+        *,
+        quarantined: bool = False,
+        features: bool = True,
+        said_since: datetime | None = None,
+    ) -> pl.DataFrame:
         """Return what `version` would have said beside what was said, ordered by `event_at`, with the outcomes.
 
         `said_since` (inclusive) bounds when it was said. Columns: those of `joined` with `probabilities` and `value`
@@ -296,7 +312,7 @@ class Traffic:
         """
         shadow = SHADOW_PREDICTIONS.c
         said = [shadow[name].label(f"shadow_{name}") for name in SHADOW]
-        query = joined_query().add_columns(PREDICTIONS.c.features, *said)
+        query = joined_query().add_columns(*([PREDICTIONS.c.features] if features else []), *said)
         query = query.where(shadow.prediction_id == PREDICTIONS.c.id)
         query = query.where(shadow.version == version)
         if said_since is not None:
@@ -305,7 +321,7 @@ class Traffic:
             query = query.where(~PREDICTIONS.c.quarantined)
         with self._read() as connection:
             shadows = {f"shadow_{name}": kind for name, kind in SHADOW.items()}
-            frame = frame_of(connection.execute(query).all(), FIXED | SENT | shadows)
+            frame = frame_of(connection.execute(query).all(), FIXED | (SENT if features else {}) | shadows)
         lists = [
             pl.col(name).str.json_decode(pl.List(pl.Float64)) for name in ("probabilities", "shadow_probabilities")
         ]
