@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from climbs import FASTER, Business, on_the_ladder, registered, sharper, silent, with_clock
 
+from climbs import FASTER, Business, on_the_ladder, registered, sharper, silent, with_clock
 from tenure.core.evidence import Verdict
 from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
