@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from tenure.core.quiet import Quiet
 from tenure.core.section import Duration, Section
+
+_ADDRESS: Final = re.compile(r"https?://[^/?#\s@]+(/[^?#\s]*)?")
 
 
 class PromotionSection(Section):
@@ -73,3 +77,15 @@ class OperationsSection(Section):
     approval_url: str | None = Field(
         None, description="Where people reach the server, as in https://models.shop.example: links to approve go there."
     )
+
+    @property
+    def quiet(self) -> Quiet:
+        """Return quiet hours and days."""
+        return Quiet.of(self.quiet_hours, self.quiet_days, self.time_zone)
+
+    @model_validator(mode="after")
+    def _words_can_be_used(self) -> OperationsSection:
+        Quiet.of(self.quiet_hours, self.quiet_days, self.time_zone)
+        if self.approval_url is not None and not _ADDRESS.fullmatch(self.approval_url):
+            raise ValueError("approval_url must be http:// or https:// and a host, without ? and #")
+        return self
