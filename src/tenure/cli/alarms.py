@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any, Final
 
 import typer
 
 from tenure.cli.options import HERE, JsonOption, ProjectOption
 from tenure.cli.output import OK, Reply, answers, table
+from tenure.cli.person import login_name, said
 from tenure.cli.values import seconds_option
 from tenure.core.alarms import Alarm, AlarmStatus
 from tenure.core.errors import ConfigError, TemporaryError
@@ -83,7 +83,7 @@ def _state(alarm: Alarm) -> str:
 def ack(alarm: AlarmArgument, why: WhyOption, project: ProjectOption = HERE, as_json: JsonOption = False) -> Reply:
     """Take an alarm: nobody is told of it again unless it gets worse."""
     with open_workspace(project) as workspace:
-        done = alarms_of(workspace).acknowledge(alarm, why=_said(why), actor=_who())
+        done = alarms_of(workspace).acknowledge(alarm, why=said(why), actor=login_name())
     return _reply(done, f"{done.label} is taken. It ends by itself once a window is judged without it.")
 
 
@@ -101,7 +101,7 @@ def snooze(
     if seconds is None or seconds > _LONGEST_SNOOZE:
         raise ConfigError(f"{for_} is too long to snooze.", where="--for", hint="At most a year: --for 52w")
     with open_workspace(project) as workspace:
-        done = alarms_of(workspace).snooze(alarm, seconds=seconds, why=why, actor=_who())
+        done = alarms_of(workspace).snooze(alarm, seconds=seconds, why=why, actor=login_name())
     return _reply(done, f"{done.label} is {_state(done)}.")
 
 
@@ -110,7 +110,7 @@ def snooze(
 def resolve(alarm: AlarmArgument, why: WhyOption, project: ProjectOption = HERE, as_json: JsonOption = False) -> Reply:
     """End an alarm; it is reopened where a later window shows it again."""
     with open_workspace(project) as workspace:
-        done = alarms_of(workspace).resolve(alarm, why=_said(why), actor=_who())
+        done = alarms_of(workspace).resolve(alarm, why=said(why), actor=login_name())
     return _reply(done, f"{done.label} has ended. Take that back with: tenure alarms reopen {done.label}")
 
 
@@ -124,7 +124,7 @@ def reopen(
 ) -> Reply:
     """Take back what was done about an alarm."""
     with open_workspace(project) as workspace:
-        done = alarms_of(workspace).reopen(alarm, why=why, actor=_who())
+        done = alarms_of(workspace).reopen(alarm, why=why, actor=login_name())
     return _reply(done, f"{done.label} is open again.")
 
 
@@ -157,19 +157,5 @@ def _exit_code(ways: list[Way]) -> int:
     return TemporaryError.exit_code if Way.LATER in ways else OK
 
 
-def _who() -> str:
-    """Return the login name of who acts; a container may have none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "user"
-
-
 def _reply(alarm: Alarm, line: str) -> Reply:
     return Reply(result={"alarm": facts_of(alarm)}, shows=[line])
-
-
-def _said(why: str) -> str:
-    if not why.strip():
-        raise ConfigError("--why is empty.", where="--why", hint="Say in a few words why; it goes to the ledger.")
-    return why.strip()

@@ -37,6 +37,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Keep",
         "Show where a new version stands on its way to the office; take it off, or put it in office at once.",
     ),
+    "approvals": ("Keep", "Show which acts wait for a person, and what speaks for them."),
+    "approve": ("Keep", "Say yes to an act that waits for a person, and carry it out unless a watcher does."),
+    "decline": ("Keep", "Say no to an act that waits for a person."),
+    "freeze": ("Keep", "Let nothing be retrained or promoted by itself until further notice; rollbacks go on."),
+    "unfreeze": ("Keep", "End a freeze."),
     "rollback": ("Keep", "Put an earlier version back in office."),
     "schema": ("Start", "Print the JSON schema of the project file, for editors."),
 }

@@ -7,10 +7,12 @@ from typing import Any
 import typer
 from rich.console import RenderableType
 
+from tenure.cli.freeze import freeze_facts
 from tenure.cli.options import HERE, JsonOption, ProjectOption
 from tenure.cli.output import Reply, answers, table
 from tenure.core.lifecycle import Alias
 from tenure.core.modelling import Leaderboard
+from tenure.engine.approvals import waiting
 from tenure.engine.events import HEALTH_EVENT
 from tenure.engine.ladder_words import standing_words
 from tenure.engine.reasons import score_words
@@ -37,6 +39,8 @@ def _result(workspace: Workspace) -> dict[str, Any]:
         "project": workspace.project.project.name,
         "question": workspace.project.project.question,
         "autonomy": workspace.project.operations.autonomy,
+        "frozen": freeze_facts(workspace),
+        "waiting": [f"{one.label}: {one.verb}" for one in waiting(workspace)],
         "champion": None,
         "versions": len(workspace.registry.versions()),
         "predictions": workspace.traffic.prediction_count(),
@@ -89,4 +93,8 @@ def _shows(result: dict[str, Any]) -> list[RenderableType]:
         )
     if result["last_health"]:
         rows.append(("health", f"{result['last_health']['headline']} (since {result['last_health']['at']})"))
+    if result["frozen"]:
+        rows.append(("frozen", result["frozen"]["says"]))
+    if result["waiting"]:
+        rows.append(("waits for you", f"{', '.join(result['waiting'])}; see tenure approvals"))
     return [table("", "", rows=rows)]

@@ -381,6 +381,22 @@ class AlarmStateError(TenureError):
     title = "The alarm is not in a state for that"
 
 
+class ProposalMissingError(TenureError):
+    """There is no proposal of that name, or none that waits."""
+
+    code = "proposal-missing"
+    exit_code = 2
+    title = "No such proposal"
+
+
+class ProposalStateError(TenureError):
+    """The proposal was answered before, or nothing is left to answer."""
+
+    code = "proposal-state"
+    exit_code = 2
+    title = "The proposal cannot be answered any more"
+
+
 class OutcomeError(DataError):
     """An outcome cannot be joined: no id, no key, or a value that the target cannot have."""
 

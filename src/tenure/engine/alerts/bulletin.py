@@ -1,4 +1,4 @@
-"""What is told in one message, and its words: for a mailbox as text and as HTML."""
+"""What is told in one message, alarms or a proposal, and its words: for a mailbox as text and as HTML."""
 
 from __future__ import annotations
 
@@ -13,33 +13,44 @@ from tenure.state.times import iso
 
 _SUBJECT_LENGTH: Final = 140
 _MOST_SYMPTOMS: Final = 8
+_LINK: Final = "answer"
+_COMMANDS: Final = ("take it", "yes", "no")
 _STYLE: Final = "font-family:system-ui,sans-serif;font-size:15px;line-height:1.45;color:#1a1a1a;max-width:640px"
 
 
 @dataclass(frozen=True, slots=True)
 class Bulletin:
-    """One message: its id, the project, when it was written, and the alarms that changed, as `facts_of` gives them."""
+    """One message: its id, the project, when it was written, and the alarms that changed, as `facts_of` gives them.
+
+    Or the facts of a `proposal` that waits for a person; `link` is where they answer it, which is known only when the
+    message goes out.
+    """
 
     id: str
     project: str
     at: str
     version: int | None
     alarms: tuple[dict[str, Any], ...]
+    proposal: dict[str, Any] | None = None
+    link: str | None = None
 
     @classmethod
     def of(cls, message: Message, project: str) -> Bulletin:
         """Return what a kept message tells."""
         content = json.loads(message.content)
-        return cls(message.id, project, iso(message.created_us), content["version"], tuple(content["alarms"]))
+        alarms, proposal = tuple(content["alarms"]), content.get("proposal")
+        return cls(message.id, project, iso(message.created_us), content["version"], alarms, proposal)
 
     @property
     def is_test(self) -> bool:
         """Say whether it only tries the way."""
-        return not self.alarms
+        return not self.alarms and self.proposal is None
 
     @property
     def headline(self) -> str:
         """Return one line for all of it."""
+        if self.proposal is not None:
+            return f"{self.proposal['id']} to {self.proposal['verb']} waits for your answer"
         if self.is_test:
             return "This is a test. Alarms will come this way."
         first = self.alarms[0]
@@ -55,6 +66,14 @@ def command_for(alarm: dict[str, Any]) -> str | None:
     return f'tenure alarms ack {alarm["id"]} --why "I look into it"'
 
 
+def commands_of(proposal: dict[str, Any]) -> dict[str, str]:
+    """Return the commands that answer a proposal."""
+    return {
+        "approve": f"tenure approve {proposal['id']}",
+        "decline": f'tenure decline {proposal["id"]} --why "not now"',
+    }
+
+
 def subject(bulletin: Bulletin) -> str:
     """Return the subject of an e-mail: one line, not too long."""
     text = " ".join(f"[{bulletin.project}] {bulletin.headline}".split())
@@ -64,6 +83,8 @@ def subject(bulletin: Bulletin) -> str:
 def text(bulletin: Bulletin) -> str:
     """Return the message as plain text."""
     parts = [f"{bulletin.project}: {bulletin.headline}"]
+    if bulletin.proposal is not None:
+        parts.append("\n".join(f"  {name + ':':9}{value}" for name, value in _questions(bulletin)))
     for alarm in bulletin.alarms:
         lines = [f"{alarm['id']} ({alarm['change']}, {alarm['severity']}): {alarm['headline']}"]
         lines += [f"  {name + ':':9}{value}" for name, value in _facts(alarm)]
@@ -74,16 +95,42 @@ def text(bulletin: Bulletin) -> str:
 def html(bulletin: Bulletin) -> str:
     """Return the message as HTML that any mail program shows."""
     parts = [f'<div style="{_STYLE}">', f"<p><b>{escape(bulletin.project)}</b>: {escape(bulletin.headline)}</p>"]
+    if bulletin.proposal is not None:
+        parts += _table(_questions(bulletin))
     for alarm in bulletin.alarms:
         head = f"{alarm['id']} ({alarm['change']}, {alarm['severity']})"
-        parts.append(f'<h3 style="margin:16px 0 4px">{escape(head)}</h3><p>{escape(alarm["headline"])}</p><table>')
-        for name, value in _facts(alarm):
-            shown = f"<code>{escape(value)}</code>" if name == "take it" else escape(value)
-            parts.append(
-                f'<tr><td style="padding-right:12px;vertical-align:top;color:#666">{name}</td><td>{shown}</td></tr>'
-            )
-        parts.append("</table>")
+        parts.append(f'<h3 style="margin:16px 0 4px">{escape(head)}</h3><p>{escape(alarm["headline"])}</p>')
+        parts += _table(_facts(alarm))
     return "".join([*parts, "</div>\n"])
+
+
+def _table(facts: list[tuple[str, str]]) -> list[str]:
+    rows = []
+    for name, value in facts:
+        shown = f"<code>{escape(value)}</code>" if name in _COMMANDS else escape(value)
+        if name == _LINK:
+            shown = f'<a href="{escape(value)}" rel="noreferrer">look at it and answer</a>'
+        rows.append(
+            f'<tr><td style="padding-right:12px;vertical-align:top;color:#666">{name}</td><td>{shown}</td></tr>'
+        )
+    return ["<table>", *rows, "</table>"]
+
+
+def _questions(bulletin: Bulletin) -> list[tuple[str, str]]:
+    """Return what a person wants to know of a proposal: what, why, what it costs, until when, and how to answer."""
+    told = bulletin.proposal or {}
+    prospect, commands = told.get("prospect") or {}, commands_of(told)
+    cost = f"{prospect['cost']:,.4g} {prospect['unit']}" if prospect else None
+    facts: list[tuple[str, str | None]] = [
+        ("what", str(told["verb"])),
+        ("why", told["reason"]),
+        ("cost", cost),
+        (_LINK, bulletin.link),
+        ("yes", commands["approve"]),
+        ("no", commands["decline"]),
+        ("until", told["expires"][:10]),
+    ]
+    return [(name, value) for name, value in facts if value]
 
 
 def _facts(alarm: dict[str, Any]) -> list[tuple[str, str]]:

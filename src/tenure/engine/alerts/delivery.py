@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tenure.engine.alerts.answer import Answer, Way
 from tenure.engine.alerts.bulletin import Bulletin
 from tenure.engine.alerts.channels import Channel, channels_of
+from tenure.engine.approvals import is_wanted, link_for
 from tenure.engine.workspace import Workspace
 from tenure.state.outbox import Message, Outbox
 from tenure.state.times import micros
@@ -63,7 +64,7 @@ def _delivered(
     label = f"{message.channel} {message.target}" if channel is None else channel.label
     answer = Answer(Way.NEVER, _GONE)
     if channel is not None:
-        answer = channel.send(Bulletin.of(message, workspace.project.project.name), context.clock())
+        answer = _sent(workspace, channel, Bulletin.of(message, workspace.project.project.name))
     age = (micros(context.clock()) - message.created_us) / 1e6
     is_spent = age >= _GIVE_UP_SECONDS and message.tries >= _FEWEST_TRIES
     way = Way.NEVER if answer.way is Way.LATER and is_spent else answer.way
@@ -74,6 +75,16 @@ def _delivered(
     else:
         outbox.lost(message, answer.said, label=label, actor=context.actor)
     return Delivery(message.id, message.channel, label, way, answer.said)
+
+
+def _sent(workspace: Workspace, channel: Channel, bulletin: Bulletin) -> Answer:
+    """Send a message; a link that answers a proposal is made for each try, so that its secret is kept nowhere."""
+    if bulletin.proposal is not None:
+        label = bulletin.proposal["id"]
+        if not is_wanted(workspace, label):
+            return Answer(Way.SENT, f"not sent: {label} waits no more")
+        bulletin = replace(bulletin, link=link_for(workspace, label, to=channel.address.channel))
+    return channel.send(bulletin, workspace.context.clock())
 
 
 def _wait(tries: int, chance: float) -> float:

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 import tenure
 from tenure.core.alarms import AlarmChange
 from tenure.engine.alerts.answer import Answer, Way
-from tenure.engine.alerts.bulletin import Bulletin, command_for
+from tenure.engine.alerts.bulletin import Bulletin, command_for, commands_of
 from tenure.engine.alerts.sightings import CHECK, DRIFT, ESTIMATE, FEED, OUTCOMES, PERFORMANCE, TRAFFIC
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
@@ -34,13 +34,14 @@ _TYPES: Final = {
 }
 RESOLVED_TYPE: Final = "io.tenure.alarm.resolved"
 TEST_TYPE: Final = "io.tenure.alarm.test"
+PROPOSED_TYPE: Final = "io.tenure.act.proposed"
 _BASE64_SECRET: Final = "whsec_"
 _SHOWN_BYTES: Final = 300
 _TRY_AGAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def cloud_event(bulletin: Bulletin) -> dict[str, Any]:
-    """Return the event of a message: its type is that of the first alarm, or says that all in it ended."""
+    """Return the event of a message: its type is that of the first alarm, or says that all ended or what is asked."""
     version = "" if bulletin.version is None else f"/versions/{bulletin.version}"
     alarms = [alarm | {"acknowledge": command_for(alarm)} for alarm in bulletin.alarms]
     return {
@@ -51,11 +52,19 @@ def cloud_event(bulletin: Bulletin) -> dict[str, Any]:
         "subject": f"{bulletin.project}{version}",
         "time": bulletin.at,
         "datacontenttype": "application/json",
-        "data": {"headline": bulletin.headline, "alarms": alarms},
+        "data": {"headline": bulletin.headline, "alarms": alarms} | _question(bulletin),
     }
 
 
+def _question(bulletin: Bulletin) -> dict[str, Any]:
+    if bulletin.proposal is None:
+        return {}
+    return {"proposal": bulletin.proposal | commands_of(bulletin.proposal), "approve_url": bulletin.link}
+
+
 def _type(bulletin: Bulletin) -> str:
+    if bulletin.proposal is not None:
+        return PROPOSED_TYPE
     if bulletin.is_test:
         return TEST_TYPE
     going_on = [alarm for alarm in bulletin.alarms if alarm["change"] != AlarmChange.RESOLVED]
