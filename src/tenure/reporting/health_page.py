@@ -39,7 +39,7 @@ from tenure.reporting.health_words import (
 from tenure.reporting.page import Hero, Page, render
 from tenure.reporting.words import metric_in_words, money, of_100, plural, scored, short, whole
 
-_CHIPS: Final = {
+CHIPS: Final = {
     Health.LEARNING: ("Too early to tell", "quiet"),
     Health.HEALTHY: ("Healthy", ""),
     Health.CHANGED: ("Something changed", "quiet"),
@@ -79,7 +79,7 @@ def health_page(report: HealthReport, project: Project, *, action: Action | None
     source = report.digest
     entries = entries_of(report, source=source, currency=project.value.currency, monthly=monthly)
     it = _Told(report, project, source, action, worth_of(report, project), entries)
-    chip, tone = _CHIPS[report.status]
+    chip, tone = CHIPS[report.status]
     version = f"v{report.version}" if report.version is not None else "no model"
     page = Page(
         title=f"{project.project.name}: {chip.lower()}",

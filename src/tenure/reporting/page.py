@@ -39,8 +39,16 @@ class Hero:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """Asks whoever reads the page to approve or decline; it is sent to the page's own address."""
+
+    approve: str = "Approve"
+    decline: str = "Decline"
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """A whole page as data; `owner` and `engineer` are its two parts."""
+    """A whole page as data; `owner` and `engineer` are its two parts, a `form` stands above them."""
 
     title: str
     project: str
@@ -52,6 +60,7 @@ class Page:
     engineer_lead: str
     footer: str
     version: str = tenure.__version__
+    form: Form | None = None
 
 
 @cache

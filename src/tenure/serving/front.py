@@ -58,7 +58,8 @@ Refuse = Callable[[Refusal, str], Reply]
 class Route:
     """One thing that can be asked. `path` may leave parts open as `{name}`; `need` is None where everybody may ask.
 
-    `refuse` writes a refusal (and the path that was asked) in the words of the route's protocol.
+    `refuse` writes a refusal (and the path that was asked) in the words of the route's protocol. `always` is true where
+    it is answered however busy the process is.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Route:
     need: frozenset[TokenRole] | None
     answer: Callable[[Request], Awaitable[Reply]]
     refuse: Refuse
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +176,13 @@ class Front:
 
     def _stopped(self, route: Route, headers: dict[bytes, bytes], path: str) -> Reply | None:
         """Return why a request goes no further than the door, or None."""
-        if route.need is None:
+        if route.always:
             return None
-        if self._guard.is_open and not _is_near(headers):
-            return route.refuse(_STRANGE_HOST, path)
-        key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
-        self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
+        if route.need is not None:
+            if self._guard.is_open and not _is_near(headers):
+                return route.refuse(_STRANGE_HOST, path)
+            key, shown = headers.get(b"x-api-key"), headers.get(b"authorization")
+            self._guard.check(shown, route.need, time_ns() // 1_000, api_key=key)
         if headers.get(b"content-encoding", b"identity") != b"identity":
             return route.refuse(_ENCODED, path)
         return _with(route.refuse(_BUSY, path), _RETRY) if self._busy > self._limits.at_once else None

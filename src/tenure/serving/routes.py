@@ -22,6 +22,7 @@ from tenure.serving.metrics import Metrics
 from tenure.serving.office import WAITING, Holders, Office
 from tenure.serving.openapi import openapi_document
 from tenure.serving.page import docs_page
+from tenure.serving.pages import Pages
 from tenure.serving.protocols import mlflow, native, open_inference
 from tenure.serving.protocols.ask import JSON, Said, media_type
 from tenure.serving.protocols.refusals import MalformedError, Refusal, RequestError
@@ -39,6 +40,7 @@ def routes_of(
     own = _Own(workspace, office, answers, metrics, secured=secured)
     ml = _MLflow(workspace, office, answers)
     v2 = _OpenInference(workspace, office, answers)
+    pages = Pages(workspace)
     mine, theirs, oip = _problem, _mlflow_error, _open_inference_error
     model = "/v2/models/{model}"
     version = model + "/versions/{version}"
@@ -48,15 +50,19 @@ def routes_of(
         Route("POST", "/explain", PREDICT, own.explain, mine),
         Route("POST", "/outcomes", OUTCOMES, own.outcomes, mine),
         Route("GET", "/schema", DESCRIBE, own.schema, mine),
-        Route("GET", "/health", None, own.health, mine),
+        Route("GET", "/health", None, own.health, mine, always=True),
         Route("GET", "/openapi.json", READ, own.openapi, mine),
         Route("GET", "/metrics", READ, own.metrics, mine),
+        Route("GET", "/", READ, pages.overview, pages.refuse),
+        Route("GET", "/health.html", READ, pages.health, pages.refuse),
+        Route("GET", "/approvals/{token}", None, pages.ask, pages.refuse),
+        Route("POST", "/approvals/{token}", None, pages.answer, pages.refuse),
         Route("POST", "/invocations", PREDICT, ml.invocations, theirs),
-        Route("GET", "/ping", None, ml.ping, theirs),
+        Route("GET", "/ping", None, ml.ping, theirs, always=True),
         Route("GET", "/version", DESCRIBE, ml.version, theirs),
         Route("GET", "/v2", DESCRIBE, v2.server, oip),
-        Route("GET", "/v2/health/live", None, v2.live, oip),
-        Route("GET", "/v2/health/ready", None, v2.ready, oip),
+        Route("GET", "/v2/health/live", None, v2.live, oip, always=True),
+        Route("GET", "/v2/health/ready", None, v2.ready, oip, always=True),
         Route("GET", model, DESCRIBE, v2.metadata, oip),
         Route("GET", version, DESCRIBE, v2.metadata, oip),
         Route("GET", f"{model}/ready", DESCRIBE, v2.model_ready, oip),

@@ -13,6 +13,8 @@ from tenure.core.errors import (
     DataError,
     FolderReadOnlyError,
     NoChampionError,
+    ProposalMissingError,
+    ProposalStateError,
     RecordMissingError,
     ResourceError,
     TemporaryError,
@@ -89,6 +91,8 @@ _STATUS: Final[tuple[tuple[type[TenureError], HTTPStatus], ...]] = (
     (TemporaryError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ResourceError, HTTPStatus.INSUFFICIENT_STORAGE),
     (RecordMissingError, HTTPStatus.NOT_FOUND),
+    (ProposalMissingError, HTTPStatus.NOT_FOUND),
+    (ProposalStateError, HTTPStatus.CONFLICT),
     (DataError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigError, HTTPStatus.BAD_REQUEST),
 )
