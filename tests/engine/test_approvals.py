@@ -17,15 +17,15 @@ from typer.testing import CliRunner
 
 from small_worlds import small_world
 from tenure.cli.app import app
-from tenure.core.errors import ProposalMissingError, ProposalStateError, StateUnreachableError
+from tenure.core.errors import NoPreviousError, ProposalMissingError, ProposalStateError, StateUnreachableError
 from tenure.core.evidence import Finding, Measurement, Verdict
 from tenure.core.lifecycle import Action, Alias, Verb
 from tenure.core.retraining import Recipe
 from tenure.engine import approvals
 from tenure.engine.alerts.answer import Way
 from tenure.engine.alerts.delivery import deliver
-from tenure.engine.approved import carry_out_answered, carry_out_approved
-from tenure.engine.events import ACTION_EVENT
+from tenure.engine.approved import carry_out_answered
+from tenure.engine.watch import carry_out_approved
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.leases import Lease
 from tenure.state.ledger import Ledger
@@ -168,7 +168,7 @@ class Doing:
         return "done"
 
 
-def test_an_approved_act_is_carried_out_once_and_remembered_as_the_loops_own(workspace: Workspace) -> None:
+def test_an_approved_act_is_carried_out_once(workspace: Workspace) -> None:
     do = Doing()
     approvals.propose(workspace, RETRAIN)
     assert carry_out_answered(workspace, do) == ()
@@ -177,9 +177,6 @@ def test_an_approved_act_is_carried_out_once_and_remembered_as_the_loops_own(wor
     assert (done.state, done.says) == (ProposalState.DONE, "done")
     assert carry_out_answered(workspace, do) == ()
     assert do.done == ["P1, approved by ann: The model is worse than promised."]
-    (event,) = workspace.ledger.events(kind=ACTION_EVENT)
-    acted = workspace.context.artifacts.get_record(Action, event.output or "")
-    assert (acted.verb, acted.carried_out, acted.cause) == (Verb.RETRAIN, True, RETRAIN.cause)
 
 
 def test_an_act_that_was_cut_off_is_gone_on_with(workspace: Workspace) -> None:
@@ -195,27 +192,12 @@ def test_an_act_that_was_cut_off_is_gone_on_with(workspace: Workspace) -> None:
 
 
 def test_an_act_that_cannot_be_done_says_so_and_is_over(workspace: Workspace) -> None:
+    do = Doing(NoPreviousError("No earlier version held the office.", hint="Train one."))
     approvals.propose(workspace, ROLL_BACK)
     approvals.approve(workspace, None, who="ann")
-    (done,) = carry_out_answered(workspace)
-    assert done.says.startswith("It failed [no-previous]")
-    assert carry_out_answered(workspace) == ()
-
-
-def test_an_approved_rollback_that_was_cut_off_after_its_move_does_not_move_again(
-    workspace: Workspace, tmp_path: Path
-) -> None:
-    model = workspace.champion().model
-    second = workspace.registry.register(model + "x", run_id="r", leaderboard="", actor="test").number
-    offices = {Alias.CHAMPION: second, Alias.PREVIOUS: 1}
-    workspace.registry.move(offices, actor="test", reason="as after a walk")
-    proposal = approvals.propose(workspace, ROLL_BACK)
-    approvals.approve(workspace, None, who="ann")
-    approvals.begin(workspace, proposal)
-    workspace.registry.move({Alias.CHAMPION: 1, Alias.PREVIOUS: second}, actor="test", reason="and killed here")
-    (done,) = carry_out_answered(workspace)
-    assert done.says == "v1 is back in office."
-    assert workspace.champion().number == 1
+    (done,) = carry_out_answered(workspace, do)
+    assert done.says == "It failed [no-previous]: No earlier version held the office."
+    assert carry_out_answered(workspace, do) == ()
 
 
 def test_an_approved_act_keeps_quiet_times_and_a_freeze(office: Path, workspace: Workspace) -> None:

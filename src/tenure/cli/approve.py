@@ -13,7 +13,7 @@ from tenure.cli.person import login_name
 from tenure.cli.progress import told
 from tenure.core.errors import ProjectBusyError
 from tenure.engine import approvals
-from tenure.engine.approved import carry_out_approved
+from tenure.engine.watch import carry_out_approved
 from tenure.engine.workspace import open_workspace
 
 app = typer.Typer(add_completion=False)

@@ -14,11 +14,10 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from tenure.core.errors import RecordMissingError
-from tenure.core.lifecycle import Verb
 from tenure.engine.approvals import action_of, answered, approve, decline, proposals_of, prospect_of
+from tenure.engine.approved import ACTS
 from tenure.engine.overview import HEALTH_PAGE, overview_of
 from tenure.engine.permission import may
-from tenure.engine.permits import Act
 from tenure.engine.workspace import REPORTS_FOLDER, Workspace
 from tenure.reporting.approval_page import Asked, approval_page, refusal_page
 from tenure.reporting.overview_page import overview_page
@@ -124,8 +123,7 @@ def _standing(workspace: Workspace, proposal: Proposal) -> str:
     said = f"{proposal.label} is {proposal.in_words.rstrip('.')}."
     if proposal.state is not ProposalState.APPROVED or proposal not in answered(workspace):
         return said
-    act = Act.ROLL_BACK if proposal.verb is Verb.ROLL_BACK else Act.RETRAIN
-    permit = may(workspace, act, approved=True)
+    permit = may(workspace, ACTS[proposal.verb], approved=True)
     return f"{said} {permit.says if not permit.given else 'The watcher does it at its next look.'}"
 
 
