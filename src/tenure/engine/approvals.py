@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
-from tenure.core.errors import ArtifactError
+from tenure.core.errors import ArtifactError, TenureError
 from tenure.core.evidence import Finding
 from tenure.core.lifecycle import Action
 from tenure.core.retraining import Prospect
 from tenure.engine.alerts.channels import channels_of
 from tenure.engine.loop import PROSPECT, same_cause
-from tenure.engine.workspace import Workspace
+from tenure.engine.workspace import STATE_FOLDER, Workspace
 from tenure.state.proposals import TOO_LATE, Proposal, Proposals, ProposalState
+from tenure.state.stamp import Stamp
 
 COMMAND: Final = "command"
+_STAMP: Final = "answers.stamp"
 _STANDS: Final = (ProposalState.WAITING, ProposalState.APPROVED, ProposalState.BEGUN, ProposalState.DECLINED)
 
 
@@ -118,12 +121,24 @@ def approve(workspace: Workspace, name: str | None, *, who: str, why: str = "", 
         ProposalMissingError: there is no such proposal, or none waits, or several do.
         ProposalStateError: it was answered before, or it has lapsed.
     """
-    return proposals_of(workspace).answer(name, approve=True, who=who, why=why, via=via)
+    return _answered(workspace, name, approve=True, who=who, why=why, via=via)
 
 
 def decline(workspace: Workspace, name: str | None, *, who: str, why: str, via: str = COMMAND) -> Proposal:
     """Say no to a proposal; errors as in `approve`."""
-    return proposals_of(workspace).answer(name, approve=False, who=who, why=why, via=via)
+    return _answered(workspace, name, approve=False, who=who, why=why, via=via)
+
+
+def answer_stamp(folder: Path) -> Stamp:
+    """Return what changes when a person answers on this machine, so that a watcher need not wait for its next look."""
+    return Stamp(folder / STATE_FOLDER / _STAMP)
+
+
+def _answered(workspace: Workspace, name: str | None, *, approve: bool, who: str, why: str, via: str) -> Proposal:
+    given = proposals_of(workspace).answer(name, approve=approve, who=who, why=why, via=via)
+    with suppress(TenureError):  # it is answered all the same, and seen at the next look
+        answer_stamp(workspace.folder).press()
+    return given
 
 
 def link_for(workspace: Workspace, label: str, *, to: str) -> str | None:
