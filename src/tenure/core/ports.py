@@ -20,6 +20,7 @@ from tenure.core.evidence import Measurement, Threshold
 from tenure.core.modelling import Configuration, DataShape, Floats, Indices, Task, Traits
 from tenure.core.project import Project
 from tenure.core.records import Record
+from tenure.core.retraining import Way
 
 R = TypeVar("R", bound=Record)
 
@@ -208,6 +209,32 @@ class ModelFamily(Protocol):
         rounds: int | None,
         deadline: Deadline,
     ) -> Fitted | None: ...
+
+
+class Probe(Protocol):
+    """A quick model that stands in for one that could be made: it answers an encoded matrix (n, d) as a `Member`."""
+
+    def predict(self, matrix: Floats) -> Floats: ...
+
+
+class Prober(Protocol):
+    """Makes quick models that all learn alike, so that what they learned from can be compared.
+
+    `rows` are ascending positions in the problem, `weight` how much each of them counts. CONTINUE and LEAVES start from
+    `base`, which is one of its own; `mix` is how much of an old leaf stays. The same input gives the same probe; what
+    cannot be fitted raises.
+    """
+
+    def fit(
+        self,
+        problem: Problem,
+        rows: Indices,
+        weight: Floats | None,
+        *,
+        way: Way = Way.REFIT,
+        base: Probe | None = None,
+        mix: float | None = None,
+    ) -> Probe: ...
 
 
 E_contra = TypeVar("E_contra", contravariant=True)
