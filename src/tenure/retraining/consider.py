@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from tenure.core.ports import Deadline, Prober
 from tenure.core.retraining import Alternative, Prospect, Recipe, Way
-from tenure.retraining.contest import Entry, blocks_of, compete
+from tenure.retraining.contest import Entry, blocks_of, change_of, compete
 from tenure.retraining.forecast import Forecast, forecast
 from tenure.retraining.history import History, Incumbent, Terms
 from tenure.retraining.recipes import CONTINUE, LEAVES, LEVEL, RECALIBRATE, refits, since
 
+CHANGE = True
+DAYS = 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,12 +36,16 @@ def consider(
     """Return what recipes promise against the model in office, and the one to follow, if any."""
     blocks = blocks_of(history, incumbent, terms, now)
     contest = list(recipes) if recipes is not None else [*refits(), RECALIBRATE, LEVEL]
+    change = change if change is not None else (change_of(history, incumbent, prober, terms, now) if CHANGE else None)
     if change is not None:
         contest.append(since(change))
+        after = [block for block in blocks if (block.until or block.cut) > change + DAYS]
+        blocks = after or blocks
     contest += [Recipe(f"restore v{old.version}", Way.RESTORE, version=old.version) for old in former]
     entries = compete(history, incumbent, contest, blocks, prober, terms, former=former, deadline=deadline)
     age = history.place(now) - history.place(incumbent.learned)
-    told = forecast(entries, terms, min(terms.horizon, max(age / 2, 0.5)), terms.seed)
+    weights = np.array([block.weight for block in blocks])
+    told = forecast(entries, weights, terms, min(terms.horizon, max(age / 2, 0.5)))
     best = told[0] if told else None
     chosen = best.recipe if best is not None and best.probability >= terms.bar else None
     by_name = {one.recipe.name: one for one in told}
@@ -60,7 +68,7 @@ def consider(
 
 
 def _alternative(entry: Entry, told: Forecast | None) -> Alternative:
-    gains = tuple(None if part is None else float(part.mean()) for part in entry.gains)
+    gains = tuple(None if part is None else float(np.nanmean(part)) for part in entry.gains)
     if told is None:
         return Alternative(entry.recipe, gains, seconds=entry.seconds, dropped=entry.dropped)
     return Alternative(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,12 +11,18 @@ import numpy as np
 from tenure.core.modelling import Floats, Indices
 from tenure.core.ports import Deadline, Prober
 from tenure.core.retraining import Recipe, Way
+from tenure.retraining.changes import latest_change
 from tenure.retraining.history import History, Incumbent, Making, Terms
-from tenure.retraining.making import corrected, correction_rows, make
-from tenure.retraining.recipes import FEWEST_ROWS, learned_rows
+from tenure.model.correction import fit_correction
+from tenure.retraining.making import correction_rows, make
+from tenure.retraining.recipes import FEWEST_ROWS, learned_rows, moment_of, since
 
 CHUNKS: Final = 4
 """Stretches of rows in a block whose mean gains stand for it."""
+FADE = 0.7
+INDIRECT = 0.5
+HALF = 0.5
+_LOOKED_AT: Final = 12
 _BEFORE_DROPPING: Final = 2
 _FAR: Final = 2.0
 """Standard errors behind the best from which a recipe is out."""
@@ -35,6 +41,7 @@ class Block:
     incumbent: tuple[Making, ...]
     direct: bool
     until: int | None = None
+    weight: float = 1.0
 
 
 @dataclass(eq=False)
@@ -53,28 +60,49 @@ def blocks_of(history: History, incumbent: Incumbent, terms: Terms, now: int) ->
     The newest is the second half of the latest ripe window, for which probes know the first half without delay: after a
     sudden change nothing else can tell what learning the new rows is worth. Then whole windows.
     """
-    ripe = history.ripe(now)[::-1][: terms.blocks]
     blocks: list[Block] = []
-    for at in ripe:
+    age = history.place(now) - history.place(incumbent.learned)
+    for back, at in enumerate(history.ripe(now)[::-1][: terms.blocks]):
         rows = history.rows_of(at)
         rows = rows[history.known[rows] <= now]
-        if not blocks and len(rows) >= 2 * FEWEST_ROWS // 2:
-            half = rows[len(rows) // 2 :]
-            if history.known[half].min() > incumbent.learned:
-                blocks.append(Block(half, now, incumbent.making, True, until=int(history.times[half[0]])))
+        half = rows[len(rows) // 2 :]
+        if back == 0 and len(half) >= FEWEST_ROWS and history.known[half].min() > incumbent.learned:
+            blocks.append(Block(half, now, incumbent.making, True, until=int(history.times[half[0]]), weight=HALF))
         if at == 0:
             continue
         cut = int(history.ends[at - 1])
-        age = history.place(now) - history.place(incumbent.learned)
         aged = history.place(cut) - history.place(incumbent.learned)
         if aged >= max(age / 2, 1):
             told = tuple(step for step in incumbent.making if step.as_of <= cut)
-            blocks.append(Block(rows, cut, told, True))
-        else:
-            earlier = _earlier(history, incumbent.making, now, cut)
-            if earlier is not None:
-                blocks.append(Block(rows, cut, earlier, False))
+            blocks.append(Block(rows, cut, told, True, weight=FADE**back))
+            continue
+        earlier = _earlier(history, incumbent.making, now, cut)
+        if earlier is not None:
+            blocks.append(Block(rows, cut, earlier, False, weight=INDIRECT * FADE**back))
     return blocks
+
+
+def _moved(history: History, recipe: Recipe, back: int) -> Recipe:
+    """Return the recipe with the moment from which it learns moved back by so many windows."""
+    start = moment_of(recipe)
+    if start is None:
+        return recipe
+    at = history.place(start) - back
+    return replace(recipe, since=since(int(history.ends[at - 1]) + 1).since if at > 0 else None)
+
+
+def change_of(history: History, incumbent: Incumbent, prober: Prober, terms: Terms, now: int) -> int | None:
+    """Return the moment from which the model in office answers otherwise than before, in what is new to it."""
+    ripe = [at for at in history.ripe(now) if history.known[history.rows_of(at)].min() > incumbent.learned]
+    if not ripe:
+        return None
+    parts = [part for at in ripe[-_LOOKED_AT:] for part in np.array_split(history.rows_of(at), CHUNKS) if len(part)]
+    rows = np.concatenate(parts)
+    first = tuple(step for step in incumbent.making if step.recipe.way is not Way.RECALIBRATE)
+    losses = history.loss(rows, make(history, first, prober, most=terms.most_rows).predict(history.problem.matrix[rows]))
+    means = [part.mean() for part in np.split(losses, np.cumsum([len(part) for part in parts])[:-1])]
+    at = latest_change(np.array(means))
+    return None if at is None else int(history.times[parts[at][0]])
 
 
 def _earlier(history: History, making: tuple[Making, ...], now: int, cut: int) -> tuple[Making, ...] | None:
@@ -85,7 +113,7 @@ def _earlier(history: History, making: tuple[Making, ...], now: int, cut: int) -
         at = history.place(step.as_of) - back - 1
         if at < 0 or (history.known <= history.ends[at]).sum() < FEWEST_ROWS:
             return None
-        moved.append(Making(step.recipe, int(history.ends[at])))
+        moved.append(Making(_moved(history, step.recipe, back), int(history.ends[at])))
     return tuple(moved)
 
 
@@ -112,7 +140,8 @@ def compete(
             gains: Floats | None = None
             if not entry.dropped:
                 began = deadline.now if deadline is not None else 0.0
-                gains = _gains(history, incumbent, block, entry.recipe, prober, terms, before, former)
+                told = _gains(history, incumbent, block, entry.recipe, prober, terms, before, former)
+                gains = None if told is None else _chunks(told)
                 entry.seconds += (deadline.now - began) if deadline is not None else 0.0
             entry.gains.append(gains)
         if number + 1 >= _BEFORE_DROPPING:
@@ -130,30 +159,50 @@ def _gains(
     before: Floats,
     former: Sequence[Incumbent],
 ) -> Floats | None:
-    """Return the mean gain of each chunk of the block; None where the recipe means nothing there."""
-    rows = block.rows
+    """Return the gain of each row of the block; None where the recipe means nothing there."""
     if recipe.way is Way.RECALIBRATE and block.direct and incumbent.answers is not None:
-        known = correction_rows(history, incumbent.learned, block.cut, until=block.until, most=terms.most_rows)
-        own = _Said(incumbent.answers)
-        fixed = corrected(history, own, recipe, known)
-        raise NotImplementedError(fixed)
-    if recipe.way is Way.RESTORE:
-        if not block.direct:
+        return _own_gains(history, incumbent.learned, incumbent.answers, block, recipe, terms)
+    making = _making(block, recipe, former)
+    if making is None:
+        return None
+    if recipe.way is Way.REFIT:
+        learned, _ = learned_rows(history, recipe, block.cut, until=block.until, most=terms.most_rows)
+        if len(learned) < FEWEST_ROWS:
             return None
-        making = next(version.making for version in former if version.version == recipe.version)
-        if making[-1].as_of > block.cut:
-            return None
-        probe = make(history, making, prober, most=terms.most_rows)
-    else:
-        step = Making(recipe, block.cut)
-        if recipe.way is Way.REFIT:
-            learned = learned_rows(history, recipe, block.cut, until=block.until, most=terms.most_rows)[0]
-            if len(learned) < FEWEST_ROWS:
-                return None
-        making = (step,) if recipe.way is Way.REFIT else (*block.incumbent, step)
-        probe = make(history, making, prober, until=block.until, most=terms.most_rows)
-    after = history.loss(rows, probe.predict(history.problem.matrix[rows]))
-    return np.array([part.mean() for part in np.array_split(before - after, min(CHUNKS, len(rows)))])
+    probe = make(history, making, prober, until=block.until, most=terms.most_rows)
+    return before - history.loss(block.rows, probe.predict(history.problem.matrix[block.rows]))
+
+
+def _making(block: Block, recipe: Recipe, former: Sequence[Incumbent]) -> tuple[Making, ...] | None:
+    """Return how a recipe makes a model for the block; None where it brings back what was not there yet."""
+    if recipe.way is Way.REFIT:
+        return (Making(recipe, block.cut),)
+    if recipe.way is not Way.RESTORE:
+        return (*block.incumbent, Making(recipe, block.cut))
+    making = next(version.making for version in former if version.version == recipe.version)
+    return making if block.direct and making[-1].as_of <= block.cut else None
+
+
+def _own_gains(
+    history: History, learned: int, answers: Floats, block: Block, recipe: Recipe, terms: Terms
+) -> Floats | None:
+    """Return what a correction gains on answers as they were given, NaN where they are not known."""
+    given = np.isfinite(answers if answers.ndim == 1 else answers[:, 0])
+    known = correction_rows(history, learned, block.cut, until=block.until, most=terms.most_rows)
+    known, asked = known[given[known]], given[block.rows]
+    if len(known) < FEWEST_ROWS or not asked.any():
+        return None
+    rows = block.rows[asked]
+    correction = fit_correction(history.problem.target[known], answers[known], level_only=recipe.mix is not None)
+    gains = np.full(len(block.rows), np.nan)
+    gains[asked] = history.loss(rows, answers[rows]) - history.loss(rows, correction.apply(answers[rows]))
+    return gains
+
+
+def _chunks(gains: Floats) -> Floats:
+    """Return the mean gain of each stretch of rows, NaN where a stretch has none."""
+    parts = np.array_split(gains, CHUNKS)
+    return np.array([np.nanmean(part) if np.isfinite(part).any() else np.nan for part in parts])
 
 
 def _drop_the_hopeless(entries: Sequence[Entry]) -> None:

@@ -15,6 +15,10 @@ from tenure.retraining.contest import CHUNKS, Entry
 from tenure.retraining.history import Terms
 
 _RESAMPLES: Final = 1_000
+INFLATE = True
+FUTURE = True
+LONE = 0.5
+AHEAD = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +31,8 @@ class Forecast:
     probability: float
 
 
-def forecast(entries: Sequence[Entry], terms: Terms, windows: float, seed: int) -> list[Forecast]:
-    """Return the forecast of each recipe that ran, the best first.
+def forecast(entries: Sequence[Entry], weights: Floats, terms: Terms, windows: float) -> list[Forecast]:
+    """Return the forecast of each recipe that ran, the best first. `weights` is how much each block counts.
 
     Blocks are drawn with replacement, and chunks within them (two-stage bootstrap). How much the best of many looks
     better than it is, is what choosing anew in every resample gains over the full sample (Efron 1983); it is taken off.
@@ -36,56 +40,68 @@ def forecast(entries: Sequence[Entry], terms: Terms, windows: float, seed: int) 
     run = [entry for entry in entries if any(part is not None for part in entry.gains)]
     if not run:
         return []
-    table = _table(run)
-    draws = _draws(table, np.random.default_rng(seed))
-    means = _means(table)
-    costs = np.array([terms.cost if e.recipe.is_retraining else terms.correction_cost for e in run])
+    cells = _cells(run)
+    rng = np.random.default_rng(terms.seed)
+    weights = np.repeat(weights[: cells.shape[1] // CHUNKS], CHUNKS)
+    means = _means(cells, weights[None, :])[0]
+    draws = _means(cells, weights * _counts(len(weights), rng))
+    apart, blocks = _spread(run, means)
+    shaken = np.sqrt(blocks / np.maximum(blocks - 1.0, 0.5)) if INFLATE else 1.0
+    draws = means + shaken * np.where(np.isfinite(draws), draws - means, 0.0)
+    if FUTURE:
+        draws = draws + apart / np.sqrt(AHEAD or max(windows, 1.0)) * rng.normal(size=(_RESAMPLES, 1))
     scale = terms.volume * windows
+    costs = np.array([terms.cost if entry.recipe.is_retraining else terms.correction_cost for entry in run])
     totals, point = draws * scale - costs, means * scale - costs
-    eligible = np.array([not entry.dropped for entry in run])
-    worth = np.where(eligible, point, -np.inf)
-    picked = np.where(eligible & np.isfinite(totals), totals, -np.inf).argmax(axis=1)
-    optimism = max(float(np.nanmean(totals[np.arange(len(totals)), picked] - point[picked])), 0.0)
+    alive = np.array([not entry.dropped for entry in run])
+    best = int(np.where(alive, point, -np.inf).argmax())
+    picked = np.where(alive, totals, -np.inf).argmax(axis=1)
+    optimism = max(float(np.mean(totals[np.arange(len(totals)), picked] - point[picked])), 0.0)
     told = []
-    for at in np.argsort(-worth, kind="stable"):
-        less = optimism if at == int(worth.argmax()) else 0.0
-        probability = float(np.mean(totals[:, at] - less > 0))
-        told.append(Forecast(run[at].recipe, _span(draws[:, at], means[at]), _span(totals[:, at] - less, point[at] - less), probability))
+    for at in np.argsort(-np.where(alive, point, point - np.ptp(point) - 1.0), kind="stable"):
+        ahead = totals[:, at] - (optimism if at == best else 0.0)
+        total = _span(ahead, float(point[at]) - (optimism if at == best else 0.0))
+        told.append(
+            Forecast(run[at].recipe, _span(draws[:, at], float(means[at])), total, float(np.mean(ahead > 0)))
+        )
     return told
 
 
-def _table(entries: Sequence[Entry]) -> Floats:
-    """Return gains as (recipes, blocks, chunks), NaN where a recipe did not run."""
+def _spread(entries: Sequence[Entry], means: Floats) -> tuple[Floats, Floats]:
+    """Return how much the mean gain of a block lies around a recipe's mean, and its number of blocks, (recipes,)."""
+    apart, counted = np.empty(len(entries)), np.empty(len(entries))
+    for at, entry in enumerate(entries):
+        told = np.array([np.nanmean(part) for part in entry.gains if part is not None])
+        counted[at] = len(told)
+        apart[at] = told.std(ddof=1) if len(told) > 1 else LONE * abs(means[at])
+    return apart, counted
+
+
+def _cells(entries: Sequence[Entry]) -> Floats:
+    """Return gains as (recipes, blocks x chunks), NaN where a recipe did not run."""
     blocks = max(len(entry.gains) for entry in entries)
-    table = np.full((len(entries), blocks, CHUNKS), np.nan)
-    for row, entry in zip(table, entries, strict=True):
+    cells = np.full((len(entries), blocks, CHUNKS), np.nan)
+    for row, entry in zip(cells, entries, strict=True):
         for at, gains in enumerate(entry.gains):
             if gains is not None:
-                row[at, : len(gains)] = gains
-    return table
+                row[at] = gains
+    return cells.reshape(len(entries), -1)
 
 
-def _means(table: Floats) -> Floats:
-    counted, told = _sums(table)
-    means: Floats = told.sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+def _counts(cells: int, rng: np.random.Generator) -> Floats:
+    """Return how often each cell is drawn in each resample, (resamples, cells)."""
+    blocks = cells // CHUNKS
+    of_block = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=_RESAMPLES)
+    of_chunk = rng.multinomial(CHUNKS, np.full(CHUNKS, 1 / CHUNKS), size=(_RESAMPLES, blocks))
+    return (of_block[:, :, None] * of_chunk).reshape(_RESAMPLES, cells).astype(np.float64)
+
+
+def _means(cells: Floats, weights: Floats) -> Floats:
+    """Return weighted mean gains, (weightings, recipes); NaN where nothing with a weight ran."""
+    there = np.isfinite(cells)
+    total = weights @ there.T.astype(np.float64)
+    means: Floats = weights @ np.where(there, cells, 0.0).T / np.where(total > 0, total, np.nan)
     return means
-
-
-def _sums(table: Floats) -> tuple[Floats, Floats]:
-    """Return how many chunks of each block ran, and the sum of their gains, both (recipes, blocks)."""
-    return np.isfinite(table).sum(axis=2).astype(np.float64), np.nansum(table, axis=2)
-
-
-def _draws(table: Floats, rng: np.random.Generator) -> Floats:
-    """Return resampled mean gains, (resamples, recipes); NaN where no block of a recipe was drawn."""
-    recipes, blocks, chunks = table.shape
-    draws = np.empty((_RESAMPLES, recipes))
-    for at in range(_RESAMPLES):
-        block = rng.integers(0, blocks, blocks)
-        chunk = rng.integers(0, chunks, (blocks, chunks))
-        counted, told = _sums(table[:, block[:, None], chunk])
-        draws[at] = told.sum(axis=1) / np.where(counted.sum(axis=1) > 0, counted.sum(axis=1), np.nan)
-    return draws
 
 
 def _span(draws: Floats, value: float) -> Span:

@@ -29,6 +29,13 @@ def since(moment: int) -> Recipe:
     return Recipe("since the change", since=told)
 
 
+def moment_of(recipe: Recipe) -> int | None:
+    """Return the moment (microseconds) before which nothing is learned from, None where there is no such moment."""
+    if recipe.since is None:
+        return None
+    return (datetime.fromisoformat(recipe.since) - _EPOCH) // timedelta(microseconds=1)
+
+
 def refits() -> tuple[Recipe, ...]:
     """Return the recipes that learn anew."""
     return (ALL, *_WEIGHTED, *_RECENT)
@@ -46,8 +53,8 @@ def learned_rows(
     if until is not None:
         allowed &= history.times < until
     rows = np.flatnonzero(allowed)
-    if recipe.since is not None:
-        start = (datetime.fromisoformat(recipe.since) - _EPOCH) // timedelta(microseconds=1)
+    start = moment_of(recipe)
+    if start is not None:
         rows = rows[history.times[rows] >= start]
     if recipe.share < 1:
         rows = rows[len(rows) - int(np.ceil(recipe.share * len(rows))) :]
