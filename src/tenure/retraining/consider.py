@@ -12,7 +12,7 @@ from tenure.core.retraining import Alternative, Prospect, Recipe, Way
 from tenure.retraining.contest import Entry, blocks_of, change_of, compete
 from tenure.retraining.forecast import Forecast, forecast
 from tenure.retraining.history import History, Incumbent, Terms
-from tenure.retraining.recipes import CONTINUE, LEAVES, LEVEL, RECALIBRATE, refits, since
+from tenure.retraining.recipes import CONTINUE, LEAVES, LEVEL, RECALIBRATE, moment_of, refits, since
 
 CHANGE = True
 DAYS = 0
@@ -36,11 +36,11 @@ def consider(
     """Return what recipes promise against the model in office, and the one to follow, if any."""
     blocks = blocks_of(history, incumbent, terms, now)
     contest = list(recipes) if recipes is not None else [*refits(), RECALIBRATE, LEVEL]
-    change = change if change is not None else (change_of(history, incumbent, prober, terms, now) if CHANGE else None)
+    found = change_of(history, incumbent, prober, terms, now) if CHANGE else None
+    change = max((at for at in (change, found, *_earlier_changes(memory)) if at is not None), default=None)
     if change is not None:
         contest.append(since(change))
-        after = [block for block in blocks if (block.until or block.cut) > change + DAYS]
-        blocks = after or blocks
+        blocks = [block for block in blocks if (block.until or block.cut) > change]
     contest += [Recipe(f"restore v{old.version}", Way.RESTORE, version=old.version) for old in former]
     entries = compete(history, incumbent, contest, blocks, prober, terms, former=former, deadline=deadline)
     age = history.place(now) - history.place(incumbent.learned)
@@ -65,6 +65,12 @@ def consider(
         volume=terms.volume,
         says="",
     )
+
+
+def _earlier_changes(memory: Sequence[Prospect]) -> list[int]:
+    """Return the moments of sudden changes that were noted before."""
+    told = [moment_of(one.recipe) for prospect in memory[-1:] for one in prospect.alternatives]
+    return [moment for moment in told if moment is not None]
 
 
 def _alternative(entry: Entry, told: Forecast | None) -> Alternative:

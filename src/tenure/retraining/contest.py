@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,12 +15,12 @@ from tenure.retraining.changes import latest_change
 from tenure.retraining.history import History, Incumbent, Making, Terms
 from tenure.model.correction import fit_correction
 from tenure.retraining.making import correction_rows, make
-from tenure.retraining.recipes import FEWEST_ROWS, learned_rows, moment_of, since
+from tenure.retraining.recipes import FEWEST_ROWS, learned_rows
 
 CHUNKS: Final = 4
 """Stretches of rows in a block whose mean gains stand for it."""
 FADE = 0.7
-INDIRECT = 0.5
+OPEN = 0.5
 HALF = 0.5
 _LOOKED_AT: Final = 12
 _BEFORE_DROPPING: Final = 2
@@ -39,7 +39,6 @@ class Block:
     rows: Indices
     cut: int
     incumbent: tuple[Making, ...]
-    direct: bool
     until: int | None = None
     weight: float = 1.0
 
@@ -61,34 +60,22 @@ def blocks_of(history: History, incumbent: Incumbent, terms: Terms, now: int) ->
     sudden change nothing else can tell what learning the new rows is worth. Then whole windows.
     """
     blocks: list[Block] = []
-    age = history.place(now) - history.place(incumbent.learned)
     for back, at in enumerate(history.ripe(now)[::-1][: terms.blocks]):
         rows = history.rows_of(at)
         rows = rows[history.known[rows] <= now]
+        first = int(history.known[rows].min())
+        if at == 0 or first <= incumbent.learned:
+            break
+        standing = tuple(step for step in incumbent.making if step.as_of <= first)
         half = rows[len(rows) // 2 :]
-        if back == 0 and len(half) >= FEWEST_ROWS and history.known[half].min() > incumbent.learned:
-            blocks.append(Block(half, now, incumbent.making, True, until=int(history.times[half[0]]), weight=HALF))
-        if at == 0:
-            continue
-        cut = int(history.ends[at - 1])
-        aged = history.place(cut) - history.place(incumbent.learned)
-        if aged >= max(age / 2, 1):
+        if back == 0 and len(half) >= FEWEST_ROWS:
+            blocks.append(Block(half, now, standing, until=int(history.times[half[0]]), weight=HALF))
+        start, cut = int(history.times[rows[0]]), int(history.ends[at - 1])
+        blocks.append(Block(rows, now, standing, until=start, weight=OPEN * FADE**back))
+        if first > start and history.place(cut) > history.place(incumbent.learned):
             told = tuple(step for step in incumbent.making if step.as_of <= cut)
-            blocks.append(Block(rows, cut, told, True, weight=FADE**back))
-            continue
-        earlier = _earlier(history, incumbent.making, now, cut)
-        if earlier is not None:
-            blocks.append(Block(rows, cut, earlier, False, weight=INDIRECT * FADE**back))
+            blocks.append(Block(rows, cut, told, weight=(1 - OPEN) * FADE**back))
     return blocks
-
-
-def _moved(history: History, recipe: Recipe, back: int) -> Recipe:
-    """Return the recipe with the moment from which it learns moved back by so many windows."""
-    start = moment_of(recipe)
-    if start is None:
-        return recipe
-    at = history.place(start) - back
-    return replace(recipe, since=since(int(history.ends[at - 1]) + 1).since if at > 0 else None)
 
 
 def change_of(history: History, incumbent: Incumbent, prober: Prober, terms: Terms, now: int) -> int | None:
@@ -160,7 +147,7 @@ def _gains(
     former: Sequence[Incumbent],
 ) -> Floats | None:
     """Return the gain of each row of the block; None where the recipe means nothing there."""
-    if recipe.way is Way.RECALIBRATE and block.direct and incumbent.answers is not None:
+    if recipe.way is Way.RECALIBRATE and incumbent.answers is not None:
         return _own_gains(history, incumbent.learned, incumbent.answers, block, recipe, terms)
     making = _making(block, recipe, former)
     if making is None:
@@ -180,7 +167,7 @@ def _making(block: Block, recipe: Recipe, former: Sequence[Incumbent]) -> tuple[
     if recipe.way is not Way.RESTORE:
         return (*block.incumbent, Making(recipe, block.cut))
     making = next(version.making for version in former if version.version == recipe.version)
-    return making if block.direct and making[-1].as_of <= block.cut else None
+    return making if making[-1].as_of <= block.cut else None
 
 
 def _own_gains(
