@@ -21,6 +21,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("Look", "Show the model in office and how it is doing."),
     "report": ("Look", "Say where the dossier lies, writing it again if it is gone."),
     "explain": ("Look", "Say why a version is in office, or why a prediction came out as it did."),
+    "why": (
+        "Look",
+        "Rebuild a past prediction: data, version, values, contributions, threshold, and the decision behind.",
+    ),
     "history": ("Look", "Show what was decided, when, by whom and why."),
     "predict": ("Use", "Score a table with the model in office."),
     "serve": ("Use", "Answer predictions and take outcomes over HTTP."),

@@ -320,6 +320,27 @@ class BundleError(TenureError):
     title = "A stored model is damaged"
 
 
+class AnswerDiffersError(TenureError):
+    """A stored model no longer gives the answer that was logged."""
+
+    code = "answer-differs"
+    title = "A past answer cannot be made again"
+
+    @classmethod
+    def of(cls, prediction_id: str, difference: str, *, same_code: bool) -> Self:
+        """Describe the first number that differs."""
+        cause = (
+            "the machine or the libraries that do the arithmetic are not those that answered"
+            if same_code
+            else "the code of tenure is not the code that made this model"
+        )
+        return cls(
+            f"The answer cannot be made again to the last bit: {difference}.",
+            where=prediction_id,
+            hint=f"The stored model is whole, so {cause}. Do it again where it was answered.",
+        )
+
+
 class ArtifactError(TenureError):
     """A stored artifact is missing or does not have the content its name promises."""
 
