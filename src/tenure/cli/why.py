@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from tenure.cli.options import HERE, JsonOption, ProjectOption
 from tenure.cli.output import OK, Reply, answers, table
 from tenure.engine.rebuild import Said
+from tenure.engine.standing import Standing
 from tenure.engine.why import Beside, Why
 from tenure.engine.why import why as rebuilt
 from tenure.engine.why_words import words
@@ -91,19 +92,31 @@ def _origin(told: Why) -> list[tuple[str, str]]:
     if standing.move is not None:
         move = standing.move
         rows.append((f"{move.alias.value} since", f"{move.at}, by {move.actor}: {move.reason}"))
-    rows.append(("gate", f"{standing.decision.outcome.value}: {standing.decision.reason}"))
-    compared = standing.decision.comparison
-    if compared is not None:
+    return [*rows, *_decision(standing), *_walk(standing)]
+
+
+def _decision(standing: Standing) -> list[tuple[str, str]]:
+    decision = standing.decision
+    if decision is None:
+        return []
+    rows = [("gate", f"{decision.outcome.value}: {decision.reason}")]
+    if decision.comparison is not None:
+        compared = decision.comparison
         gain = f"{compared.gain:+.4g} ({compared.low:+.4g} to {compared.high:+.4g})"
         rows.append(("compared", f"{compared.metric} {gain} against {compared.against} on {compared.rows:,} rows"))
-    code = str(standing.run.data.get("code", ""))[:12]
-    rows += [("because", f"{f.verdict.value}: {f.says}") for f in standing.decision.because]
-    rows += [
-        ("run", f"{standing.run.id}, {standing.run.started_at[:19]}: {standing.run.reason}"),
+    return [*rows, *(("because", f"{f.verdict.value}: {f.says}") for f in decision.because)]
+
+
+def _walk(standing: Standing) -> list[tuple[str, str]]:
+    run = standing.run
+    if run is None:
+        return [("run", "unknown: no walk of this project made it")]
+    code = f"{str(run.data.get('code', ''))[:12]}, {'' if standing.same_code else 'not '}this installation"
+    return [
+        ("run", f"{run.id}, {run.started_at[:19]}: {run.reason}"),
         ("rows", f"{standing.rows:,} from {standing.source} (snapshot {standing.snapshot[:12]})"),
-        ("code", f"{code}, {'this installation' if standing.same_code else 'not this installation'}"),
+        ("code", code),
     ]
-    return rows
 
 
 def _cell(value: float | None) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+
+import numpy as np
 
 from tenure.core.errors import DataError
 from tenure.core.lifecycle import ModelVersion, PredictionRecord
 from tenure.engine.texts import check_name
 from tenure.model.bundle import FittedModel
 from tenure.model.scorer import Scored
-from tenure.model.values import NO_MOMENT, moment_of, text_of
+from tenure.model.values import NO_MOMENT, moment_of, number_of, text_of
 
 NO_ACTION: Final = "none"
 """What is recommended for a predicted no."""
@@ -89,16 +91,18 @@ def _check_ids(rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None) -> 
 
 
 def storable(value: object) -> Any:
-    """Return a cell as JSON-ready data: numbers, text, true/false or nothing; NaN as nothing, dates as ISO 8601."""
+    """Return a cell as JSON-ready data that the model reads alike: a number, text, true, false or nothing.
+
+    NaN is nothing, dates are ISO 8601, durations are seconds.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)
-    return str(value)
+    return number_of(value) if isinstance(value, timedelta) else text_of(value)
 
 
 def event_time(value: object) -> str | None:

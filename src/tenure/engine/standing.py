@@ -1,4 +1,4 @@
-"""Find by which right a version answered: the move that put it in office, the decision behind, and what it came from."""
+"""Find by which right a version answered: the move that put it in office, the decision behind, and its origin."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from tenure.core.data import Snapshot
+from tenure.core.errors import RecordMissingError
 from tenure.core.lifecycle import Alias, AliasMove, GateDecision, ModelVersion, PredictionRecord
 from tenure.engine.plan import code_digest
 from tenure.engine.recall import record_in, records_of
@@ -24,20 +25,21 @@ class Standing:
 
     `move` is the one that had put it in `office` last before the answer; `left` is when it had left that office again,
     where that was before the answer (a server goes on for a moment). `decision` is the gate's about this version, in
-    the walk that made it, `run`, out of `rows` rows read from `source` (`snapshot` is the record's digest).
-    `same_code` says whether this installation has the code that made it.
+    the walk that made it, `run`, out of `rows` rows read from `source` (`snapshot` is the record's digest); nothing
+    of that is known of a version that no walk of this project made. `same_code` says whether this installation has
+    the code that made it.
     """
 
     office: Alias
     move: AliasMove | None
     left: str | None
-    decision: GateDecision
-    decision_digest: str
-    run: Run
-    snapshot: str
-    rows: int
-    source: str
-    same_code: bool
+    decision: GateDecision | None = None
+    decision_digest: str = ""
+    run: Run | None = None
+    snapshot: str = ""
+    rows: int = 0
+    source: str = ""
+    same_code: bool = False
 
     @property
     def was_decided_by_gate(self) -> bool:
@@ -49,15 +51,17 @@ def standing_of(workspace: Workspace, version: ModelVersion, said: PredictionRec
     """Return by which right `version` gave an answer.
 
     Raises:
-        RecordMissingError: the version was not made by a walk.
-        ArtifactError: a record of that walk is gone or damaged.
+        ArtifactError: a record of the walk that made it is gone or damaged.
     """
-    records = records_of(workspace, version.run_id)
-    decision = record_in(records, "decision", GateDecision)
-    snapshot = record_in(records, "snapshot", Snapshot)
-    run = workspace.ledger.run(version.run_id)
     office = _OFFICE.get(said.route, Alias.CHALLENGER)
     move, left = _term(workspace.registry.moves(), office, version.number, said.at)
+    try:
+        run = workspace.ledger.run(version.run_id)
+    except RecordMissingError:
+        return Standing(office, move, left)
+    records = records_of(workspace, run.id)
+    decision = record_in(records, "decision", GateDecision)
+    snapshot = record_in(records, "snapshot", Snapshot)
     return Standing(
         office=office,
         move=move,

@@ -1,4 +1,4 @@
-"""Rebuild a past prediction: what was sent, who answered and by which right, how it came to that, and what came of it."""
+"""Rebuild a past prediction: what was sent, who answered and by which right, how it came to that, what came of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from tenure.model.scorer import Scorer
 from tenure.state.retention import PRUNED_EVENT
 from tenure.state.shadows import ShadowAnswer, shadows_of
 
-_FROM_A_BACKUP: Final = "Restore the folder .tenure/artifacts from a backup; a model that is trained again is another one."
+_FROM_A_BACKUP: Final = (
+    "Restore the folder .tenure/artifacts from a backup; a model that is trained again is another one."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,6 @@ def _made(model: FittedModel, value: ValueSection, said: PredictionRecord, outco
         money, otherwise = (float(realised(is_yes, action, value)[0]) for action in (acted, ~acted))
         return Made(money, otherwise, value.currency)
     if model.task is Task.REGRESSION and value.error_cost is not None:
-        pair = (np.array([float(number)]) for number in (outcome.value, said.prediction))
-        return Made(float(cost_of_errors(*pair, value.error_cost)[0]), None, value.currency)
+        target, predicted = (np.array([float(number)]) for number in (outcome.value, said.prediction))
+        return Made(float(cost_of_errors(target, predicted, value.error_cost)[0]), None, value.currency)
     return None

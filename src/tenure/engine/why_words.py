@@ -49,8 +49,8 @@ def _said(told: Why) -> str:
         between += "" if record.high is None else f"{_number(record.high)})"
         return f"{start} said{about}: {told.target} is {_number(record.prediction)}{between}."
     if told.task is Task.MULTICLASS:
-        share = record.probabilities[told.classes.index(str(record.prediction))]
-        return f"{start} said{about}: of such rows, {of_100(share)} have {told.target} = {record.prediction}."
+        sure = record.probabilities[told.classes.index(str(record.prediction))]
+        return f"{start} said{about}: of such rows, {of_100(sure)} have {told.target} = {record.prediction}."
     between = (
         ""
         if record.low is None or record.high is None
@@ -89,7 +89,7 @@ def _named(some: Sequence[Contribution]) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "is empty"
-    text = str(value)
+    text = number(value, digits=4) if isinstance(value, float) else str(value)
     return f"= {text if len(text) <= 40 else text[:37] + '...'}"
 
 
@@ -112,16 +112,18 @@ def _outcome(told: Why) -> str:
 def _right(told: Why) -> str:
     version, standing = f"v{told.record.version}", told.standing
     if standing.move is None:
-        return f"{version} did not hold an office then: it was asked by name. {_gate(standing)}"
+        return f"{version} did not hold an office then: it was asked by name. {_gate(standing)}".rstrip()
     place = "was in office" if standing.office is Alias.CHAMPION else "was on trial with some of the keys"
     left = "" if standing.left is None else f" (it had left it at {_moment(standing.left)}, and a server went on)"
     since = f"{version} {place} since {_moment(standing.move.at)}{left}, by {standing.move.actor}"
     if standing.was_decided_by_gate:
         return f"{since}. {_gate(standing)}"
-    return f"{since}: {sentence(standing.move.reason)} {_gate(standing)}"
+    return f"{since}: {sentence(standing.move.reason)} {_gate(standing)}".rstrip()
 
 
 def _gate(standing: Standing) -> str:
+    if standing.decision is None:
+        return ""
     return f"The gate had said {standing.decision.outcome.value}: {sentence(standing.decision.reason)}"
 
 
