@@ -132,8 +132,12 @@ class Outcomes:
 
     def and_those(self, other: Outcomes) -> Outcomes:
         """Return both together."""
-        pairs = ((self.keys, other.keys), (self.values, other.values), (self.known, other.known))
-        return Outcomes(*(np.concatenate(pair) for pair in pairs), self.task)
+        return Outcomes(
+            np.concatenate([self.keys, other.keys]),
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.known, other.known]),
+            self.task,
+        )
 
     def due(self, now: datetime) -> tuple[Outcomes, Outcomes]:
         """Return those that are known at `now`, in the order in which they became known, and those that are not."""
@@ -178,7 +182,7 @@ class Business:
         return TARGETS[self.task]
 
     def history(self) -> pl.DataFrame:
-        """Return the table that the first model learns from: rows before the opening whose outcomes are known by then."""
+        """Return what the first model learns from: rows before the opening whose outcomes are known by then."""
         return self.batch(self.start, self.opening).table(by=self.opening).drop_nulls(self.target)
 
     def windows(self, length: timedelta = _WEEK) -> Iterator[Batch]:
@@ -192,9 +196,11 @@ class Business:
         """Return the rows seen from `start` until before `end`."""
         first, last = (start - _MONDAY) // _WEEK, (end - _MONDAY - _MICROSECOND) // _WEEK
         weeks = [self._week(number, start, end) for number in range(first, last + 1)]
+        truth, outcome, reported, seen, known, luck = (
+            np.concatenate(parts) for parts in zip(*(arrays for _, arrays in weeks), strict=True)
+        )
         frame = pl.concat([frame for frame, _ in weeks])
-        arrays = [np.concatenate(parts) for parts in zip(*(arrays for _, arrays in weeks), strict=True)]
-        return Batch(start, end, self.task, frame, *arrays, events=self.events)
+        return Batch(start, end, self.task, frame, truth, outcome, reported, seen, known, luck, self.events)
 
     @cached_property
     def rate(self) -> float:
@@ -319,7 +325,8 @@ def _frame(columns: Columns, seen: Moments, chosen: NDArray[np.int64], week: int
 
 
 def _told(values: Floats, task: Task) -> list[Any]:
-    return np.where(values > 0.5, "yes", "no").tolist() if task is Task.BINARY else values.tolist()
+    told: list[Any] = (np.where(values > 0.5, "yes", "no") if task is Task.BINARY else values).tolist()
+    return told
 
 
 def _sigmoid(score: Floats) -> Floats:

@@ -8,17 +8,8 @@ from typing import Final
 
 from tenure.core.modelling import Task
 from tenure.testing.businesses import KEY, TIME, Business
-from tenure.testing.planted import (
-    BaseRate,
-    BrokenFeed,
-    ConceptChange,
-    Event,
-    InputsMove,
-    LateOutcomes,
-    NoTraffic,
-    Season,
-    WrongLabels,
-)
+from tenure.testing.faults import BrokenFeed, LateOutcomes, NoTraffic, WrongLabels
+from tenure.testing.planted import BaseRate, ConceptChange, Event, InputsMove, Season
 
 OPENING: Final = datetime(2025, 1, 6, tzinfo=UTC)
 _WEEK: Final = timedelta(weeks=1)

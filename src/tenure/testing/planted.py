@@ -1,4 +1,4 @@
-"""What can be planted in a synthetic business: changes of the world, faults of its feeds, and what acting does.
+"""What can be planted in a synthetic business: an event, and the events that change the world (`faults` has the others).
 
 Each event says in `expects` what somebody who watches should notice, what is right to do and what is a mistake. An
 event changes nothing outside of its time. One of your own is a subclass of `Event`.
@@ -142,6 +142,7 @@ class ConceptChange(Event):
 
     @property
     def expects(self) -> Expects:
+        """Return the truth for whoever watches."""
         again = (Act.RETRAIN, Act.RESTORE) if self.shape == "recurring" else (Act.RETRAIN,)
         return Expects((Sign.SCORE,), again, says="What was learned no longer holds; newer rows teach what does.")
 
@@ -175,6 +176,7 @@ class InputsMove(Event):
 
     @property
     def expects(self) -> Expects:
+        """Return the truth for whoever watches."""
         if self.harms:
             return Expects(
                 (Sign.INPUTS, Sign.SCORE), (Act.RETRAIN, Act.ESCALATE), says="Rows come from where little was learned."
@@ -204,6 +206,7 @@ class BaseRate(Event):
 
     @property
     def expects(self) -> Expects:
+        """Return the truth for whoever watches."""
         return Expects(
             (Sign.RATE, Sign.SCORE, Sign.INPUTS),
             (Act.RECALIBRATE, Act.RETRAIN),
@@ -218,12 +221,15 @@ class BaseRate(Event):
         return np.where(self.inside(at), np.where(outcome > 0.5, yes, no), 1.0)
 
     def busiest(self, rate: float) -> float:
+        """Return the largest factor."""
         return 1.0 if self.amounts else max(self._factors(rate))
 
     def odds(self, at: Moments) -> Floats:
+        """Return the log of the factor on the odds of a yes."""
         return np.where(self.inside(at) & (not self.amounts), self.by, 0.0)
 
     def lift(self, at: Moments) -> Floats:
+        """Return what is added to the score."""
         return np.where(self.inside(at) & self.amounts, self.by, 0.0)
 
     def _factors(self, rate: float) -> tuple[float, float]:
@@ -247,160 +253,28 @@ class Season(Event):
 
     @property
     def expects(self) -> Expects:
+        """Return the truth for whoever watches."""
         return Expects((), (), (Act.ROLL_BACK,), says="It comes and goes every year or week.")
 
     def busier(self, at: Moments, outcome: Floats, rate: float) -> Floats:
+        """Return the factor on the traffic."""
         return 1.0 + self.traffic * self._wave(at)
 
     def busiest(self, rate: float) -> float:
+        """Return the largest factor."""
         return 1.0 + abs(self.traffic)
 
     def move_inputs(self, columns: Columns, at: Moments, rng: np.random.Generator) -> None:
+        """Move how much is spent."""
         columns["spend"] = columns["spend"] + self.spend * DEVIATIONS["spend"] * self._wave(at)
 
     def lift(self, at: Moments) -> Floats:
+        """Return what is added to the score."""
         return self.rate * self._wave(at)
 
     def _wave(self, at: Moments) -> Floats:
         turn = (at - micros_of(self.top)) / (self.period / _MICROSECOND)
         return np.where(self.inside(at), np.cos(2 * np.pi * turn), 0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokenFeed(Event):
-    """A column arrives wrong while the world stays as it is.
-
-    unit: numbers are multiplied by `factor`. zeros: every number is 0. missing: nothing arrives. mixed: each row gets
-    another row's value.
-    """
-
-    column: str = "spend"
-    how: Literal["unit", "zeros", "missing", "mixed"] = "unit"
-    factor: float = 100.0
-
-    @property
-    def expects(self) -> Expects:
-        signs = (Sign.FEED, Sign.INPUTS, Sign.SCORE) if self.how != "mixed" else (Sign.SCORE,)
-        return Expects(
-            signs, (Act.ESCALATE, Act.EXCLUDE), (Act.RETRAIN,), says="The feed is wrong; nothing is to be learned."
-        )
-
-    def break_feed(self, columns: Columns, at: Moments, rng: np.random.Generator) -> None:
-        hit, column = np.flatnonzero(self.inside(at)), columns[self.column].copy()
-        if self.how == "mixed":
-            column[hit] = column[rng.permutation(hit)]
-        elif self.how == "unit":
-            column[hit] *= self.factor
-        else:
-            column[hit] = 0.0 if self.how == "zeros" else np.nan if column.dtype.kind == "f" else ""
-        columns[self.column] = column
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrongLabels(Event):
-    """Outcomes of the share `share` of the rows are reported wrong.
-
-    flipped: yes for no and no for yes; an amount is reported with the wrong sign around 100. low: no, or an amount of 0.
-    """
-
-    share: float = 1.0
-    how: Literal["flipped", "low"] = "flipped"
-
-    @property
-    def expects(self) -> Expects:
-        return Expects(
-            (Sign.SCORE, Sign.OUTCOMES, Sign.RATE),
-            (Act.ESCALATE, Act.EXCLUDE),
-            (Act.ROLL_BACK,),
-            says="What is reported is not what happened.",
-        )
-
-    def mislabel(self, reported: Floats, at: Moments, rng: np.random.Generator) -> None:
-        hit = self.inside(at) & (rng.random(len(at)) < self.share)
-        amounts = bool(np.any((reported != 0) & (reported != 1)))
-        turned = 200.0 - reported if amounts else 1.0 - reported
-        reported[hit] = turned[hit] if self.how == "flipped" else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LateOutcomes(Event):
-    """Outcomes that would be known in this time are known later.
-
-    late: by `by`. growing: by more and more, `by` at the end. held: not before the end. lost: never.
-    """
-
-    by: timedelta = timedelta(days=30)
-    how: Literal["late", "growing", "held", "lost"] = "late"
-    share: float = 1.0
-
-    @property
-    def expects(self) -> Expects:
-        return Expects(
-            (Sign.OUTCOMES,), (Act.ESCALATE,), (Act.RETRAIN, Act.ROLL_BACK), says="Nothing is known; nothing is worse."
-        )
-
-    def delay(self, at: Moments, known: Moments, rng: np.random.Generator) -> Moments:
-        hit = self.inside(known) & (rng.random(len(at)) < self.share) & (known < NEVER)
-        start, end, by = micros_of(self.start), micros_of(self.end), self.by // _MICROSECOND
-        if self.how == "growing":
-            later = known + (by * ((known - start) / (end - start))).astype(np.int64)
-        else:
-            later = {"late": known + by, "held": np.maximum(known, end), "lost": np.full_like(known, NEVER)}[self.how]
-        return np.where(hit, later, known)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoTraffic(Event):
-    """No rows come, or the share `share` of them stays away."""
-
-    share: float = 1.0
-
-    @property
-    def expects(self) -> Expects:
-        return Expects(
-            (Sign.TRAFFIC,), (Act.ESCALATE,), (Act.RETRAIN, Act.ROLL_BACK), says="Who does not ask gets no answer."
-        )
-
-    def busier(self, at: Moments, outcome: Floats, rate: float) -> Floats:
-        return np.where(self.inside(at), 1.0 - self.share, 1.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prevents(Event):
-    """Acting works: of the rows acted on that would be a yes, the share `works` becomes a no."""
-
-    works: float = 0.6
-
-    @property
-    def expects(self) -> Expects:
-        return Expects(
-            (Sign.SCORE, Sign.RATE), (), (Act.ROLL_BACK,), says="The score falls because the model is heeded."
-        )
-
-    def acted_on(
-        self, at: Moments, acted: NDArray[np.bool_], reported: Floats, known: Moments, luck: Floats
-    ) -> tuple[Floats, Moments]:
-        saved = self.inside(at) & acted & (luck < self.works) & (reported == 1.0)
-        return np.where(saved, 0.0, reported), known
-
-
-@dataclass(frozen=True, kw_only=True)
-class SelectiveLabels(Event):
-    """Only rows that were acted on get an outcome, and of the others the share `explored`."""
-
-    explored: float = 0.05
-
-    @property
-    def expects(self) -> Expects:
-        return Expects(
-            (Sign.OUTCOMES, Sign.RATE), (), (Act.ROLL_BACK,), says="What is known is not like what is asked."
-        )
-
-    def acted_on(
-        self, at: Moments, acted: NDArray[np.bool_], reported: Floats, known: Moments, luck: Floats
-    ) -> tuple[Floats, Moments]:
-        blind = self.inside(at) & ~acted & (luck >= self.explored)
-        return reported, np.where(blind, NEVER, known)
 
 
 def micros_of(moment: datetime) -> int:
