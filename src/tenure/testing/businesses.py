@@ -194,7 +194,8 @@ class Business:
 
     def batch(self, start: datetime, end: datetime) -> Batch:
         """Return the rows seen from `start` until before `end`."""
-        first, last = (start - _MONDAY) // _WEEK, (end - _MONDAY - _MICROSECOND) // _WEEK
+        first = (start - _MONDAY) // _WEEK
+        last = max(first, (end - _MONDAY - _MICROSECOND) // _WEEK)
         weeks = [self._week(number, start, end) for number in range(first, last + 1)]
         truth, outcome, reported, seen, known, luck = (
             np.concatenate(parts) for parts in zip(*(arrays for _, arrays in weeks), strict=True)

@@ -1,4 +1,4 @@
-"""What can be planted in a synthetic business: an event, and the events that change the world (`faults` has the others).
+"""What can be planted in a synthetic business: the event, and those that change the world (`faults` has the others).
 
 Each event says in `expects` what somebody who watches should notice, what is right to do and what is a mistake. An
 event changes nothing outside of its time. One of your own is a subclass of `Event`.
