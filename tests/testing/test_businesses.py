@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -86,7 +87,7 @@ def test_the_same_seed_gives_the_same_rows_however_they_are_cut(
     whole = business.batch(OPENING, OPENING + 10 * WEEK)
     assert same(whole, replace(business).batch(OPENING, OPENING + 10 * WEEK))
     moments = [OPENING, *(OPENING + cut * WEEK for cut in sorted(cuts)), OPENING + 10 * WEEK]
-    parts = [business.batch(a, b) for a, b in zip(moments, moments[1:], strict=False) if a < b]
+    parts = [business.batch(a, b) for a, b in itertools.pairwise(moments) if a < b]
     assert pl.concat([part.frame for part in parts]).equals(whole.frame)
     assert np.array_equal(np.concatenate([part.truth for part in parts]), whole.truth)
     assert np.array_equal(np.concatenate([part.known for part in parts]), whole.known)
