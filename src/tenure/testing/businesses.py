@@ -183,7 +183,7 @@ class Business:
 
     def history(self) -> pl.DataFrame:
         """Return what the first model learns from: rows before the opening whose outcomes are known by then."""
-        return self.batch(self.start, self.opening).table(by=self.opening).drop_nulls(self.target)
+        return self.batch(self.start, self.opening).table(by=self.opening).drop_nulls(self.target).drop(KNOWN)
 
     def windows(self, length: timedelta = _WEEK) -> Iterator[Batch]:
         """Yield the rows from the opening on, window by window."""

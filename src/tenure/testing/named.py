@@ -130,7 +130,6 @@ def project_text(
         f'[project]\nname = "{business.name.replace("_", "-")}"\ntask = "{business.task.value}"',
         f'[data]\nsource = "{source}"\ntarget = "{business.target}"\nkey = "{KEY}"\ntime = "{TIME}"',
         f'outcome_delay = "{business.delay // timedelta(seconds=1)}s"',
-        "[data.columns.known_at]\nuse = false",
     ]
     if business.task is Task.BINARY:
         lines.insert(2, 'positive = "yes"')
