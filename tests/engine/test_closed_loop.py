@@ -181,15 +181,15 @@ def test_what_is_no_fault_of_the_model_is_told_from_a_model_that_got_worse(flown
 
 def test_a_watcher_that_was_away_catches_up_with_a_change(flown: Callable[..., Log]) -> None:
     change = ConceptChange(**during(2, 50))
-    log = flown(business("sudden", 13, change), looking=9)
+    log = flown(business("sudden", 20, change), looking=17)
     assert heeds(log, change) == []
-    assert log.deeds(0, 8) == []
+    assert log.deeds(0, 16) == []
     assert log.deeds().count(Deed.RETRAIN) == 1
     assert log.deeds().count(Deed.PROMOTION) == 1
     assert Deed.ROLLBACK not in log.deeds()
     assert log.skill(range(0, 2)) > 0.75
-    assert log.skill(range(2, 9)) < 0.5
-    assert log.skill(range(11, 13)) > log.skill(range(2, 9)) + 0.1
+    assert log.skill(range(2, 18)) < 0.5
+    assert log.skill(range(18, 20)) > log.skill(range(2, 18)) + 0.1
     assert log.flight.windows[-1].champion == 2
     last = log.looks[-1]
     assert last is not None
