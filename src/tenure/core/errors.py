@@ -204,6 +204,13 @@ class FieldsRefusedError(DataError):
         self.errors = tuple(dict(error) for error in errors)
 
 
+class HistoryError(DataError):
+    """What is known of the past is not enough to fly a policy through it."""
+
+    code = "history-unusable"
+    title = "The history cannot be flown through"
+
+
 class QualityBlockError(DataError):
     """A data-quality finding blocks the walk."""
 

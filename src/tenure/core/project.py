@@ -364,10 +364,11 @@ def parse_project(text: str, *, where: str = PROJECT_FILE) -> Project:
     try:
         return Project.model_validate(data)
     except ValidationError as error:
-        raise _as_config_error(error, where) from error
+        raise as_config_error(error, where) from error
 
 
-def _as_config_error(error: ValidationError, where: str) -> ConfigError:
+def as_config_error(error: ValidationError, where: str) -> ConfigError:
+    """Return the first problem of a project's content as an error that says where it stands and what to do."""
     first, *others = error.errors()
     place = ".".join(str(part) for part in first["loc"])
     more = f" ({len(others)} more problems follow.)" if others else ""

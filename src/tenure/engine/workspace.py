@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,16 +113,24 @@ class Workspace:
 
 
 def open_workspace(
-    folder: Path, *, log: Log | None = None, actor: str = "user", budget_seconds: float | None = None
+    folder: Path,
+    *,
+    log: Log | None = None,
+    actor: str = "user",
+    budget_seconds: float | None = None,
+    project: Project | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Workspace:
     """Open the project in `folder`; `budget_seconds` overrules the project file's budget.
+
+    `project` stands for the project file where it is given, `clock` tells the time of everything that is noted.
 
     Raises:
         ProjectMissingError, ConfigError: the project file is not there or cannot be used.
         StateUnreachableError, CredentialError, FolderReadOnlyError: the state cannot be opened.
     """
     folder = folder.resolve()
-    project = load_project(folder)
+    project = project or load_project(folder)
     look_in(folder)  # a stored model of the owner's own may need a module from there
     if budget_seconds is not None:
         project = project.model_copy(
@@ -131,18 +140,18 @@ def open_workspace(
     url = None if project.state.url is None else with_secrets(project.state.url, where="state.url")
     artifacts = LocalArtifacts(state / "artifacts")
     database = open_database(url, state)
-    ledger = Ledger(database, utc_now)
+    ledger = Ledger(database, clock)
     context = Context(
         project=project,
         folder=folder,
         artifacts=artifacts,
-        clock=utc_now,
+        clock=clock,
         timer=time.monotonic,
         log=log or Silent(),
         seed=project.training.seed,
         actor=actor,
     )
     stamp = Stamp(state / "office.stamp")
-    registry = Registry(database, ledger, utc_now, moved=stamp.press)
+    registry = Registry(database, ledger, clock, moved=stamp.press)
     traffic = Traffic(database, state / JOURNAL_FOLDER, warn=context.log.note)
     return Workspace(context, database, ledger, registry, traffic, stamp)
