@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from climbs import FASTER, Business, registered, sharper, with_clock
 
+from climbs import FASTER, Business, registered, sharper, with_clock
 from tenure.core.evidence import Finding, Verdict
 from tenure.core.lifecycle import Alias
 from tenure.engine.loop import same_cause

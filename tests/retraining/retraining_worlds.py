@@ -77,9 +77,7 @@ def stream(
     return history(matrix, target, times, known, window, **also)
 
 
-def history(
-    matrix: Floats, target: Any, times: Any, known: Any, window: Any, usable: Any = None
-) -> History:
+def history(matrix: Floats, target: Any, times: Any, known: Any, window: Any, usable: Any = None) -> History:
     """Make a history of binary outcomes with log-loss."""
     problem = Problem(Task.BINARY, 2, matrix, ("a", "b", "c"), (False,) * 3, target, threads=1)
     everything = np.ones(len(target), dtype=bool) if usable is None else usable

@@ -12,11 +12,11 @@ from typing import Final
 
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import Action, Verb
+from tenure.engine.events import ACTION_EVENT
 from tenure.engine.workspace import Workspace
 from tenure.state.leases import Lease
 from tenure.state.ledger import LOCK, Event
 
-ACTION_EVENT: Final = "action"
 BEGUN_EVENT: Final = "act-begun"
 _REMEMBERED: Final = 50
 

@@ -13,7 +13,7 @@ from tenure.core.lifecycle import Action, Alias, Outcome, Release
 from tenure.engine.acts import Begun
 from tenure.engine.runner import WALKED_EVENT, Walk, run_walk
 from tenure.engine.workspace import Workspace
-from tenure.release.stage import rollback, rollback_target
+from tenure.release.stage import rollback
 from tenure.state.ladder import Ladder
 from tenure.state.ledger import Run
 
@@ -61,17 +61,25 @@ def _run_of(workspace: Workspace, begun: Begun) -> Run | None:
 
 
 def rolled_back(workspace: Workspace, begun: Begun) -> Done:
-    """Give the office back to the version before, if the one that was to leave still holds it."""
+    """Give the office back to the version before, if the one that was to leave still holds it.
+
+    One that fails for a lasting reason counts as done, so that a person is told.
+
+    Raises:
+        TemporaryError: it cannot be done now.
+    """
     cause = workspace.context.artifacts.put_record(begun.action)
     if any(move.cause == cause and move.alias is Alias.CHAMPION for move in workspace.registry.moves()):
         return Done(_came_to(begun, ""))
     if workspace.champion().number != begun.champion:
         return Done(_overtaken(workspace, begun))
-    target = rollback_target(workspace.registry, None)
     why = f"policy: {begun.action.reason}"
-    moved = rollback(
-        workspace.context, workspace.registry, to=target.number, reason=why, cause=cause, seen=begun.champion
-    )
+    try:
+        moved = rollback(workspace.context, workspace.registry, to=None, reason=why, cause=cause, seen=begun.champion)
+    except TemporaryError:
+        raise
+    except TenureError as error:
+        return Done(_came_to(begun, f"It failed [{error.code}]: {error.message}"))
     return Done(_came_to(begun, ""), release=moved)
 
 

@@ -111,7 +111,7 @@ LIFECYCLE: Final = (
         "decision",
         GateDecision,
         ("project", "data", "value", "promotion", "monitoring"),  # capacity is a share of the window
-        ("incumbent",),
+        ("incumbent", "recipe"),
     ),
     Stage(
         "release",
@@ -121,7 +121,7 @@ LIFECYCLE: Final = (
         "release",
         Release,
         (),
-        ("registry", "run_id"),
+        ("registry", "run_id", "ladder"),
     ),
     Stage(
         "reporting",

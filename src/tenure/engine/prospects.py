@@ -94,13 +94,14 @@ def _question(workspace: Workspace, health: HealthReport, version: int, known: P
         return None
     last = _asked(workspace, version)
     causes, change = _alarms(health)
-    before = last[0].data if last else {"latest": "", "causes": []}
+    before = last[0].data if last else {}
+    looked, told = str(before.get("latest", "")), set(before.get("causes", ()))
     question = _Question("matured window", change, causes, ripe[-1].start)
-    if set(causes) - set(before["causes"]):
+    if set(causes) - told:
         return _Question("alarm", change, causes, ripe[-1].start)
-    if ripe[-1].start <= before["latest"]:
+    if ripe[-1].start <= looked:
         return None
-    if sum(window.start > before["latest"] for window in ripe) >= workspace.project.operations.max_age:
+    if sum(window.start > looked for window in ripe) >= workspace.project.operations.max_age:
         return _Question("age", change, causes, ripe[-1].start)
     now = workspace.context.clock().isoformat()
     waits = known is not None and known.next_look is not None and known.next_look > now

@@ -154,7 +154,7 @@ def _without_log(workspace: Workspace, model: FittedModel, frame: pl.DataFrame, 
         pl.col(model.target).cast(_target_type(model), strict=False) if name == model.target else pl.col(name)
         for name in names
     )
-    new = ~_identities(read).is_in(_identities(log.frame.select(names).cast(dict(read.schema), strict=False)).implode())
+    new = ~_identities(read).is_in(_identities(log.frame.select(names).cast(read.schema, strict=False)).implode())
     read = read.filter(new)
     if times is None:
         times = _before(log, read.height, _width_us(workspace.project, log, volume), volume, workspace)
@@ -211,9 +211,7 @@ def _width_us(project: Project, log: _Part, volume: float) -> float:
 
 def _joined(source: _Part, log: _Part) -> _Part:
     """Return both in order of time."""
-    frame = pl.concat(
-        [source.frame, log.frame.cast(dict(source.frame.schema), strict=False).select(source.frame.columns)]
-    )
+    frame = pl.concat([source.frame, log.frame.cast(source.frame.schema, strict=False).select(source.frame.columns)])
     times, known = np.concatenate([source.times, log.times]), np.concatenate([source.known, log.known])
     order = np.argsort(times, kind="stable")
     return _Part(frame[order], times[order], known[order])

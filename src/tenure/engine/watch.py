@@ -40,9 +40,10 @@ from tenure.monitoring.stage import Watched, check_health, compare_file
 from tenure.state.exclusions import Exclusion
 from tenure.state.ladder import Ladder
 from tenure.state.leases import Lease
+from tenure.state.proposals import Proposal
 from tenure.state.shelf import Shelf
 
-_WATCH_LEASE: Final = "watch"
+WATCH_LEASE: Final = "watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Look:
 
     `waiting` is what was chosen before for the same cause and waits for a person: nothing new is chosen, nothing is
     well either. `rungs` are the steps that a version took on the ladder, `excluded` the stretches that nothing is
-    learned from any more. A look that first had to finish what an earlier one began has no `health`.
+    learned from any more. A look that first had to finish what an earlier one began has the health of that one.
     """
 
-    health: HealthReport | None
+    health: HealthReport
     action: Action
     waiting: Verb | None = None
     walk: Walk | None = None
@@ -147,7 +148,7 @@ def look_and_act(workspace: Workspace) -> Look:
     Raises:
         ProjectBusyError: another watcher or run holds the project, or took it over from this one.
     """
-    with Lease(workspace.database, _WATCH_LEASE, clock=workspace.context.clock) as lease:
+    with Lease(workspace.database, WATCH_LEASE, clock=workspace.context.clock) as lease:
         carry_out_answered(workspace, act=partial(_as_approved, lease))
         begun = unfinished(workspace)
         if begun is not None:
@@ -161,6 +162,16 @@ def look_and_act(workspace: Workspace) -> Look:
         review(workspace, seen.action)
         done = _carry_out(workspace, lease, _held_back(workspace, seen))
         return replace(done, rungs=rungs, excluded=excluded)
+
+
+def carry_out_approved(workspace: Workspace) -> tuple[Proposal, ...]:
+    """Carry out what a person approved, unless a watcher is at it, and return what is done.
+
+    Raises:
+        ProjectBusyError: a watcher holds the project; it does it at its next look.
+    """
+    with Lease(workspace.database, WATCH_LEASE, clock=workspace.context.clock) as lease:
+        return carry_out_answered(workspace, act=partial(_as_approved, lease))
 
 
 def _climbed(workspace: Workspace) -> tuple[Rung, ...]:
@@ -206,11 +217,9 @@ def _held_back(workspace: Workspace, seen: Look) -> Look:
 
 def _carry_out(workspace: Workspace, lease: Lease, seen: Look) -> Look:
     """Do what was chosen where that is left to tenure, propose it where a person is to say yes, and note it."""
-    assert seen.health is not None  # of what was seen just now
     acts = seen.action.verb in (Verb.RETRAIN, Verb.ROLL_BACK)
     if acts and workspace.project.operations.autonomy == "auto":
-        done = finish(workspace, lease, begin(workspace, lease, seen.action, seen.health))
-        return replace(done, health=seen.health)
+        return finish(workspace, lease, begin(workspace, lease, seen.action, seen.health))
     if acts and workspace.project.operations.autonomy == "propose":
         propose(workspace, seen.action)
     note(workspace, seen.action, workspace.context.artifacts.put_record(seen.health))
@@ -227,7 +236,8 @@ def finish(workspace: Workspace, lease: Lease, begun: Begun) -> Look:
     lease.renew()
     done = retrained(workspace, begun) if begun.action.verb is Verb.RETRAIN else rolled_back(workspace, begun)
     note(workspace, done.action, begun.health, begun=begun, lease=lease)
-    return Look(None, done.action, walk=done.walk, release=done.release)
+    health = workspace.context.artifacts.get_record(HealthReport, begun.health)
+    return Look(health, done.action, walk=done.walk, release=done.release)
 
 
 def _as_approved(lease: Lease, workspace: Workspace, action: Action, why: str) -> str:

@@ -87,7 +87,7 @@ def _scaling(target: NDArray[np.int64], answers: Floats, counts: Floats, *, leve
             step = np.append(0.0, step)
         at = at - np.clip(step, -1.0, 1.0)
         before, loss = loss, float(np.abs(step).max())
-        if loss < _NEAR or loss >= before > _NEAR and before < 1e-6:
+        if loss < _NEAR or (loss >= before > _NEAR and before < 1e-6):
             break
     return Correction(float(at[0]), (0.0, *at[1:].tolist()))
 

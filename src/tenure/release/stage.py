@@ -136,11 +136,13 @@ def _office_changed(decision: GateDecision) -> str:
     return f"The office changed meanwhile: the candidate was compared with {seen}, which is not what is in office now."
 
 
-def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, cause: str | None) -> Release:
+def rollback(
+    ctx: Context, registry: Registry, *, to: int | None, reason: str, cause: str | None, seen: int | None = None
+) -> Release:
     """Give the office back to version `to`, or to the previous holder; the one it is taken from becomes previous.
 
     The target is loaded and verified first, so that a rollback that fails leaves everything as it was, and one that
-    went through can itself be rolled back.
+    went through can itself be rolled back. `seen` is the version that it was decided about: another one stays.
 
     Raises:
         NoPreviousError: there is no previous holder, or the version already holds the office.
@@ -149,19 +151,17 @@ def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, c
         ProjectBusyError: the office changed meanwhile; nothing was moved.
     """
     champion = registry.holder(Alias.CHAMPION)
+    if seen is not None and _number(champion) != seen:
+        raise _changed(f"v{seen}")
     target = rollback_target(registry, to)
     verify(ctx, target.model, target.label)
     wanted = _into_office(target, _number(champion))
     if _number(registry.holder(Alias.CHALLENGER)) == target.number:
         wanted[Alias.CHALLENGER] = None
-    seen = {Alias.CHAMPION: _number(champion)}
-    moves = registry.move(wanted, actor=ctx.actor, reason=reason, cause=cause, provided=seen)
+    provided = {Alias.CHAMPION: _number(champion)}
+    moves = registry.move(wanted, actor=ctx.actor, reason=reason, cause=cause, provided=provided)
     if moves is None:
-        raise ProjectBusyError(
-            "The office changed while the model was being verified; nothing was moved.",
-            where=target.label,
-            hint="Look who holds it with tenure status, then roll back again if that is still wanted.",
-        )
+        raise _changed(target.label)
     left = "an empty office" if champion is None else champion.label
     return Release(
         version=target.number,
@@ -171,6 +171,14 @@ def rollback(ctx: Context, registry: Registry, *, to: int | None, reason: str, c
         model=target.model,
         reason=f"Rolled back from {left} to {target.label}: {reason}",
         made_from=() if cause is None else (cause,),
+    )
+
+
+def _changed(where: str) -> ProjectBusyError:
+    return ProjectBusyError(
+        "The office changed meanwhile; nothing was moved.",
+        where=where,
+        hint="Look who holds it with tenure status, then roll back again if that is still wanted.",
     )
 
 

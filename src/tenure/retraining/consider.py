@@ -12,7 +12,7 @@ from tenure.core.retraining import Alternative, Prospect, Recipe, Way
 from tenure.retraining.contest import Entry, blocks_of, change_of, compete
 from tenure.retraining.forecast import Forecast, forecast
 from tenure.retraining.history import History, Incumbent, Terms
-from tenure.retraining.recipes import CONTINUE, LEAVES, LEVEL, RECALIBRATE, moment_of, refits, since
+from tenure.retraining.recipes import LEVEL, RECALIBRATE, moment_of, refits, since
 
 CHANGE = True
 DAYS = 0

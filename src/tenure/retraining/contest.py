@@ -11,9 +11,9 @@ import numpy as np
 from tenure.core.modelling import Floats, Indices
 from tenure.core.ports import Deadline, Prober
 from tenure.core.retraining import Recipe, Way
+from tenure.model.correction import fit_correction
 from tenure.retraining.changes import latest_change
 from tenure.retraining.history import History, Incumbent, Making, Terms
-from tenure.model.correction import fit_correction
 from tenure.retraining.making import correction_rows, make
 from tenure.retraining.recipes import FEWEST_ROWS, learned_rows
 
@@ -86,7 +86,9 @@ def change_of(history: History, incumbent: Incumbent, prober: Prober, terms: Ter
     parts = [part for at in ripe[-_LOOKED_AT:] for part in np.array_split(history.rows_of(at), CHUNKS) if len(part)]
     rows = np.concatenate(parts)
     first = tuple(step for step in incumbent.making if step.recipe.way is not Way.RECALIBRATE)
-    losses = history.loss(rows, make(history, first, prober, most=terms.most_rows).predict(history.problem.matrix[rows]))
+    losses = history.loss(
+        rows, make(history, first, prober, most=terms.most_rows).predict(history.problem.matrix[rows])
+    )
     means = [part.mean() for part in np.split(losses, np.cumsum([len(part) for part in parts])[:-1])]
     at = latest_change(np.array(means))
     return None if at is None else int(history.times[parts[at][0]])

@@ -61,9 +61,7 @@ def forecast(entries: Sequence[Entry], weights: Floats, terms: Terms, windows: f
     for at in np.argsort(-np.where(alive, point, point - np.ptp(point) - 1.0), kind="stable"):
         ahead = totals[:, at] - (optimism if at == best else 0.0)
         total = _span(ahead, float(point[at]) - (optimism if at == best else 0.0))
-        told.append(
-            Forecast(run[at].recipe, _span(draws[:, at], float(means[at])), total, float(np.mean(ahead > 0)))
-        )
+        told.append(Forecast(run[at].recipe, _span(draws[:, at], float(means[at])), total, float(np.mean(ahead > 0))))
     return told
 
 

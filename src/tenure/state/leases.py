@@ -113,7 +113,7 @@ class Lease:
             return True
         if holder.host != host_name() or holder.birth.partition("@")[2] != pid_space():
             return False  # its process cannot be seen from here
-        return _birth(holder.pid) != holder.birth
+        return bool(_birth(holder.pid) != holder.birth)
 
     def _busy(self, holder: Row[Any] | None) -> ProjectBusyError:
         if holder is None:

@@ -10,7 +10,7 @@ from tenure.core.alarms import AlarmChange, Severity
 from tenure.core.lifecycle import Alias, Outcome, Verb
 from tenure.core.simulation import Act, Deed, Reign
 from tenure.engine.runner import UP_TO_DATE
-from tenure.engine.watch import ACTION_EVENT
+from tenure.engine.events import ACTION_EVENT
 from tenure.engine.workspace import Workspace
 from tenure.state.alarms import ALARM_EVENT
 from tenure.state.ledger import Event

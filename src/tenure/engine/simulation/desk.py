@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tenure.core.lifecycle import Alias, ModelVersion, OutcomeRecord
 from tenure.core.modelling import Floats, Task
 from tenure.core.value import Flags
-from tenure.engine.answering import Holder, falls_within
+from tenure.engine.answering import Holder
+from tenure.engine.routing import falls_within
 from tenure.engine.simulation.coming import Coming
 from tenure.engine.workspace import Workspace
 from tenure.model.program import Answered
