@@ -13,8 +13,8 @@ from small_worlds import small_world
 from tenure.cli.app import app
 from tenure.core.health import Health
 from tenure.core.lifecycle import Action, Alias, OutcomeRecord, PredictionRecord, Verb
-from tenure.engine.events import HEALTH_EVENT
-from tenure.engine.watch import ACTION_EVENT, examine, look, look_and_act
+from tenure.engine.events import ACTION_EVENT, HEALTH_EVENT
+from tenure.engine.watch import examine, look, look_and_act
 from tenure.engine.workspace import Workspace, open_workspace
 
 
@@ -67,7 +67,7 @@ def test_a_proposal_is_waited_for_and_not_made_twice(office: Path) -> None:
         answer(workspace, right=False)
         new_rows(office)
         first, second = look_and_act(workspace), look_and_act(workspace)
-        assert (first.action.verb, first.action.proposal, first.waiting) == (Verb.RETRAIN, "tenure run", None)
+        assert (first.action.verb, first.action.proposal, first.waiting) == (Verb.RETRAIN, "tenure approve", None)
         assert (second.action.verb, second.waiting) == (Verb.KEEP, Verb.RETRAIN)
     assert watch_once(office) == 5
 
