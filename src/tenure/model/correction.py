@@ -17,7 +17,7 @@ from tenure.core.modelling import Floats
 _TINY: Final = 1e-6
 """Probabilities are kept so far from 0 and 1, or one sure answer that was wrong would decide the slope."""
 _STEPS: Final = 50
-_NEAR: Final = 1e-9
+_NEAR: Final = 1e-8
 _PULL: Final = 2.0
 """Weight, in rows, of the wish to leave answers as they are: few rows move little."""
 
@@ -68,7 +68,6 @@ def _scaling(target: NDArray[np.int64], answers: Floats, counts: Floats, *, leve
     truth[np.arange(len(target)), target] = 1.0
     at = np.concatenate([[1.0], np.zeros(classes - 1)])
     home = at.copy()
-    loss = np.inf
     for _ in range(_STEPS):
         said = _softmax(at[0] * logs + np.append(0.0, at[1:]))
         # Columns of the Jacobian of the scores: the slope's, and one for each offset.
@@ -86,8 +85,7 @@ def _scaling(target: NDArray[np.int64], answers: Floats, counts: Floats, *, leve
         if level_only:
             step = np.append(0.0, step)
         at = at - np.clip(step, -1.0, 1.0)
-        before, loss = loss, float(np.abs(step).max())
-        if loss < _NEAR or (loss >= before > _NEAR and before < 1e-6):
+        if np.abs(step).max() < _NEAR:
             break
     return Correction(float(at[0]), (0.0, *at[1:].tolist()))
 

@@ -7,10 +7,30 @@ from typing import Final
 import numpy as np
 
 from tenure.core.modelling import Floats
+from tenure.retraining.contest import CHUNKS, Contest
+from tenure.retraining.making import make
 
 _SURE: Final = 5.0
-"""Standard errors; the largest over some fifty places stays below that in all but about one of 10,000 calm stretches."""
+"""Standard errors: over some fifty places the largest stays below it in all but one of 10,000 calm stretches."""
 _FEWEST: Final = 2
+_WINDOWS: Final = 12
+"""Windows that are looked at."""
+
+
+def change_of(contest: Contest, now: int) -> int | None:
+    """Return the moment from which the model in office answers otherwise than before, in what is new to it."""
+    history, incumbent = contest.history, contest.incumbent
+    ripe = [at for at in history.ripe(now) if history.known[history.rows_of(at)].min() > incumbent.learned]
+    parts = [part for at in ripe[-_WINDOWS:] for part in np.array_split(history.rows_of(at), CHUNKS) if len(part)]
+    if not parts:
+        return None
+    rows = np.concatenate(parts)
+    trees = incumbent.as_of(incumbent.learned)
+    probe = make(history, trees, contest.prober, most=contest.terms.most_rows)
+    losses = history.loss(rows, probe.predict(history.problem.matrix[rows]))
+    edges = np.cumsum([len(part) for part in parts])[:-1]
+    at = latest_change(np.array([part.mean() for part in np.split(losses, edges)]))
+    return None if at is None else int(history.times[parts[at][0]])
 
 
 def latest_change(losses: Floats) -> int | None:

@@ -15,10 +15,8 @@ from tenure.retraining.contest import CHUNKS, Entry
 from tenure.retraining.history import Terms
 
 _RESAMPLES: Final = 1_000
-INFLATE = True
-FUTURE = True
-LONE = 0.5
-AHEAD = 0
+LONE: Final = 0.5
+"""How far the gain of another block may lie from that of the only one there is, as a share of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,41 +30,48 @@ class Forecast:
 
 
 def forecast(entries: Sequence[Entry], weights: Floats, terms: Terms, windows: float) -> list[Forecast]:
-    """Return the forecast of each recipe that ran, the best first. `weights` is how much each block counts.
+    """Return the forecast of each recipe that ran, the best first; those that left the contest come last.
 
-    Blocks are drawn with replacement, and chunks within them (two-stage bootstrap). How much the best of many looks
-    better than it is, is what choosing anew in every resample gains over the full sample (Efron 1983); it is taken off.
+    `weights` is how much each block counts, `windows` for how many windows the gain will be had. Blocks are drawn with
+    replacement, and chunks within them (two-stage bootstrap, widened for few blocks); the mean of the windows to come
+    lies around that as blocks do around theirs. How much the best of many looks better than it is, is what choosing
+    anew in every resample gains over the full sample (Efron 1983); it is taken off.
     """
     run = [entry for entry in entries if any(part is not None for part in entry.gains)]
     if not run:
         return []
-    cells = _cells(run)
-    rng = np.random.default_rng(terms.seed)
-    weights = np.repeat(weights[: cells.shape[1] // CHUNKS], CHUNKS)
-    means = _means(cells, weights[None, :])[0]
-    draws = _means(cells, weights * _counts(len(weights), rng))
-    apart, blocks = _spread(run, means)
-    shaken = np.sqrt(blocks / np.maximum(blocks - 1.0, 0.5)) if INFLATE else 1.0
-    draws = means + shaken * np.where(np.isfinite(draws), draws - means, 0.0)
-    if FUTURE:
-        draws = draws + apart / np.sqrt(AHEAD or max(windows, 1.0)) * rng.normal(size=(_RESAMPLES, 1))
-    scale = terms.volume * windows
+    means, draws = _drawn(run, weights, terms)
     costs = np.array([terms.cost if entry.recipe.is_retraining else terms.correction_cost for entry in run])
+    scale = terms.volume * windows
     totals, point = draws * scale - costs, means * scale - costs
     alive = np.array([not entry.dropped for entry in run])
     best = int(np.where(alive, point, -np.inf).argmax())
     picked = np.where(alive, totals, -np.inf).argmax(axis=1)
     optimism = max(float(np.mean(totals[np.arange(len(totals)), picked] - point[picked])), 0.0)
     told = []
-    for at in np.argsort(-np.where(alive, point, point - np.ptp(point) - 1.0), kind="stable"):
-        ahead = totals[:, at] - (optimism if at == best else 0.0)
-        total = _span(ahead, float(point[at]) - (optimism if at == best else 0.0))
-        told.append(Forecast(run[at].recipe, _span(draws[:, at], float(means[at])), total, float(np.mean(ahead > 0))))
+    for at in np.lexsort((-point, ~alive)):
+        less = optimism if at == best else 0.0
+        ahead = totals[:, at] - less
+        gain, total = _span(draws[:, at], means[at]), _span(ahead, point[at] - less)
+        told.append(Forecast(run[at].recipe, gain, total, float(np.mean(ahead > 0))))
     return told
 
 
+def _drawn(entries: Sequence[Entry], weights: Floats, terms: Terms) -> tuple[Floats, Floats]:
+    """Return each recipe's mean gain, (recipes,), and draws of its mean over the horizon, (resamples, recipes)."""
+    rng = np.random.default_rng(terms.seed)
+    cells = _cells(entries)
+    weights = np.repeat(weights[: cells.shape[1] // CHUNKS], CHUNKS)
+    means = _means(cells, weights[None, :])[0]
+    drawn = _means(cells, weights * _counts(len(weights), rng)) - means
+    apart, blocks = _spread(entries, means)
+    widened = np.sqrt(blocks / np.maximum(blocks - 1.0, 0.5)) * np.where(np.isfinite(drawn), drawn, 0.0)
+    to_come = apart / np.sqrt(terms.horizon) * rng.normal(size=(_RESAMPLES, 1))
+    return means, means + widened + to_come
+
+
 def _spread(entries: Sequence[Entry], means: Floats) -> tuple[Floats, Floats]:
-    """Return how much the mean gain of a block lies around a recipe's mean, and its number of blocks, (recipes,)."""
+    """Return how far the mean gains of blocks lie apart, and the number of blocks, both (recipes,)."""
     apart, counted = np.empty(len(entries)), np.empty(len(entries))
     for at, entry in enumerate(entries):
         told = np.array([np.nanmean(part) for part in entry.gains if part is not None])
@@ -103,5 +108,5 @@ def _means(cells: Floats, weights: Floats) -> Floats:
 
 
 def _span(draws: Floats, value: float) -> Span:
-    low, high = np.nanquantile(draws, [0.05, 0.95])
+    low, high = np.quantile(draws, [0.05, 0.95])
     return Span(float(value), float(low), float(high))

@@ -43,6 +43,10 @@ class Incumbent:
         """Return the moment after which no outcome went into its trees."""
         return max(step.as_of for step in self.making if step.recipe.way is not Way.RECALIBRATE)
 
+    def as_of(self, moment: int) -> tuple[Making, ...]:
+        """Return its making without the steps that were taken after a moment."""
+        return tuple(step for step in self.making if step.as_of <= moment)
+
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -64,17 +68,20 @@ class History:
     @cached_property
     def numbers(self) -> Moments:
         """Return the numbers of all windows, ascending."""
-        return np.unique(self.window)
+        numbers: Moments = np.unique(self.window)
+        return numbers
 
     @cached_property
     def ends(self) -> Moments:
         """Return the time of the last row of each window, in the order of `numbers`."""
-        return self.times[np.searchsorted(self.window, self.numbers, side="right") - 1]
+        ends: Moments = self.times[np.searchsorted(self.window, self.numbers, side="right") - 1]
+        return ends
 
     def rows_of(self, at: int) -> Indices:
         """Return the usable rows of the window at that place in `numbers`."""
         first, last = np.searchsorted(self.window, [self.numbers[at], self.numbers[at] + 1])
-        return np.flatnonzero(self.usable[first:last]) + first
+        rows: Indices = np.flatnonzero(self.usable[first:last]) + first
+        return rows
 
     def place(self, moment: int) -> int:
         """Return how many windows were over at a moment."""

@@ -35,30 +35,29 @@ def make(
 ) -> Probe:
     """Return what a making gives, step by step. `until` holds for the last step: rows before that time only.
 
+    Corrections go when trees are learned or grown: they belonged to the ones before.
+
     Raises:
-        ValueError: the first step does not learn anew.
+        ValueError: no step makes a model to start from.
     """
     probe: Probe | None = None
+    trees: Probe | None = None
     learned = -(2**63)
     for step in making:
-        last = until if step is making[-1] else None
-        way = step.recipe.way
-        if way is Way.REFIT:
-            probe = prober.fit(history.problem, *learned_rows(history, step.recipe, step.as_of, until=last, most=most))
-        elif probe is None:
-            raise ValueError(f"{way} needs a model to start from")
-        elif way is Way.RECALIBRATE:
+        recipe, last = step.recipe, until if step is making[-1] else None
+        if recipe.way is Way.RECALIBRATE:
+            if probe is None:
+                raise ValueError("a correction needs a model to start from")
             rows = correction_rows(history, learned, step.as_of, until=last, most=most)
-            probe = corrected(history, probe, step.recipe, rows)
-        else:
-            rows, weight = learned_rows(history, step.recipe, step.as_of, until=last, most=most)
-            if way is Way.CONTINUE:
-                rows, weight = rows[history.known[rows] > learned], None
-            if len(rows):
-                base = probe.probe if isinstance(probe, Corrected) else probe
-                probe = prober.fit(history.problem, rows, weight, way=way, base=base, mix=step.recipe.mix)
-        if way is not Way.RECALIBRATE:
-            learned = step.as_of
+            probe = _corrected(history, probe, recipe, rows)
+            continue
+        rows, weight = learned_rows(history, recipe, step.as_of, until=last, most=most)
+        if recipe.way is Way.CONTINUE:
+            rows, weight = rows[history.known[rows] > learned], None
+        if len(rows) or recipe.way is Way.REFIT:
+            base = None if recipe.way is Way.REFIT else trees
+            probe = trees = prober.fit(history.problem, rows, weight, way=recipe.way, base=base, mix=recipe.mix)
+        learned = step.as_of
     if probe is None:
         raise ValueError("a making has at least one step")
     return probe
@@ -73,12 +72,12 @@ def correction_rows(
         rows = rows[history.times[rows] < until]
     if len(rows) == 0:
         return rows
-    newest = np.unique(history.window[rows])[-CORRECTION_WINDOWS:]
-    rows = rows[history.window[rows] >= newest[0]]
-    return rows[-most:]
+    newest: Indices = np.unique(history.window[rows])[-CORRECTION_WINDOWS:]
+    latest: Indices = rows[history.window[rows] >= newest[0]][-most:]
+    return latest
 
 
-def corrected(history: History, probe: Probe, recipe: Recipe, rows: Indices) -> Probe:
+def _corrected(history: History, probe: Probe, recipe: Recipe, rows: Indices) -> Probe:
     """Return a probe with its answers corrected by what came true of rows; as it is where there are none."""
     if len(rows) == 0:
         return probe

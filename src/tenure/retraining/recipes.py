@@ -41,6 +41,11 @@ def refits() -> tuple[Recipe, ...]:
     return (ALL, *_WEIGHTED, *_RECENT)
 
 
+def usual() -> tuple[Recipe, ...]:
+    """Return the recipes that always compete."""
+    return (*refits(), RECALIBRATE, LEVEL)
+
+
 def learned_rows(
     history: History, recipe: Recipe, as_of: int, *, until: int | None = None, most: int = 50_000
 ) -> tuple[Indices, Floats | None]:
