@@ -14,7 +14,6 @@ from tenure.core.retraining import Way
 from tenure.retraining.history import History
 
 DAY = 86_400_000_000
-FAR = 2**62
 
 
 class CellProbe:
@@ -61,24 +60,36 @@ def cells(matrix: Floats) -> Indices:
 
 
 def stream(
-    *, windows: int = 20, volume: int = 400, changes_at: int | None = None, delay: int = 0, seed: int = 0, **also: Any
+    *,
+    windows: int = 20,
+    volume: int = 400,
+    changes_at: int | None = None,
+    back_at: int | None = None,
+    delay: int = 0,
+    seed: int = 0,
 ) -> History:
-    """Make a stream of yes and no whose rule turns around at the start of window `changes_at`."""
+    """Make a stream of yes and no whose rule turns around at the start of window `changes_at`, and back again."""
     rng = np.random.default_rng(seed)
     rows = windows * volume
     matrix = rng.normal(size=(rows, 3))
     window = np.arange(rows) // volume
     scores = np.array([-2.0, -1.0, 1.0, 2.0, -1.0, 1.0, 0.5, -0.5])[cells(matrix)]
     if changes_at is not None:
-        scores = np.where(window >= changes_at, -scores, scores)
+        is_turned = (window >= changes_at) & (window < (windows if back_at is None else back_at))
+        scores = np.where(is_turned, -scores, scores)
     target = (rng.random(rows) < 1 / (1 + np.exp(-scores))).astype(np.int64)
     times = window * DAY + np.arange(rows) % volume * (DAY // volume)
-    known = np.where(window + delay < windows + delay, times + delay * DAY, FAR)
-    return history(matrix, target, times, known, window, **also)
+    return history(matrix, target, times, times + delay * DAY, window)
 
 
-def history(matrix: Floats, target: Any, times: Any, known: Any, window: Any, usable: Any = None) -> History:
+def history(matrix: Floats, target: Any, times: Any, known: Any, window: Any) -> History:
     """Make a history of binary outcomes with log-loss."""
     problem = Problem(Task.BINARY, 2, matrix, ("a", "b", "c"), (False,) * 3, target, threads=1)
-    everything = np.ones(len(target), dtype=bool) if usable is None else usable
+    everything = np.ones(len(target), dtype=bool)
     return History(problem, times, known, window, everything, lambda rows, said: log_losses(target[rows], said))
+
+
+def told_otherwise(this: History, where: Any) -> History:
+    """Return the history with the outcomes of some rows turned around."""
+    target = np.where(where, 1 - this.problem.target, this.problem.target)
+    return history(this.problem.matrix, target, this.times, this.known, this.window)
