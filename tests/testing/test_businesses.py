@@ -93,8 +93,10 @@ def test_the_same_seed_gives_the_same_rows_however_they_are_cut(
     assert np.array_equal(np.concatenate([part.known for part in parts]), whole.known)
 
 
-def test_another_seed_gives_other_rows() -> None:
+def test_another_seed_and_another_week_give_other_rows() -> None:
     assert not same(during(shop(seed=1)), during(shop(seed=2)))
+    first, second = shop().batch(OPENING, OPENING + WEEK), shop().batch(OPENING + WEEK, OPENING + 2 * WEEK)
+    assert not set(first.truth) & set(second.truth)
 
 
 @settings(max_examples=25)
@@ -178,6 +180,13 @@ def test_moved_inputs_keep_their_meaning() -> None:
     assert np.array_equal(moved.truth, plain.truth)
     shift = (moved.frame["noise"] - plain.frame["noise"]).drop_nulls()
     assert shift.to_numpy() == pytest.approx(2.0)
+
+
+def test_inputs_that_move_slowly_get_there_in_the_stated_time() -> None:
+    moved, plain = during(shop(EVENTS["numbers move"])), during(shop())
+    shift = (moved.frame["spend"] - plain.frame["spend"]).to_numpy()
+    weeks = (moved.seen - micros_of(MONTH[0])) / (7 * 86_400e6)
+    assert shift == pytest.approx(20.0 * np.minimum(weeks, 1.0))
 
 
 def test_a_new_level_takes_its_share() -> None:

@@ -129,7 +129,7 @@ def project_text(
     lines = [
         f'[project]\nname = "{business.name.replace("_", "-")}"\ntask = "{business.task.value}"',
         f'[data]\nsource = "{source}"\ntarget = "{business.target}"\nkey = "{KEY}"\ntime = "{TIME}"',
-        f'outcome_delay = "{business.delay // timedelta(seconds=1)}s"',
+        f'outcome_delay = "{_told(business.delay)}"',
     ]
     if business.task is Task.BINARY:
         lines.insert(2, 'positive = "yes"')
@@ -138,3 +138,7 @@ def project_text(
     lines.append(f'[monitoring]\nwindow = "{window}"')
     lines.append(f'[operations]\nautonomy = "{autonomy}"')
     return "\n".join([*lines, more, ""])
+
+
+def _told(span: timedelta) -> str:
+    return f"{span.days}d" if span == timedelta(days=span.days) else f"{span // timedelta(seconds=1)}s"
