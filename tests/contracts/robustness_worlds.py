@@ -60,7 +60,7 @@ _kept = cache(lambda make, task: evidence_of(make() if task is None else make(ta
 
 def clean() -> ModelEvidence:
     """Return evidence where nothing is wrong."""
-    return replace(_kept(spread_world, None))
+    return replace(_kept(spread_world, None), twin=0.99)
 
 
 def surest() -> ModelEvidence:
@@ -118,6 +118,7 @@ FAULTS: dict[str, Callable[[], ModelEvidence]] = {
     "missing": _amounts,
     "noise": lambda: replace(_kept(brittle_world, None)),
     "parity": _other_answers,
+    "twin": lambda: replace(clean(), twin=0.9),
     "unit_slip": _amounts,
     "unseen": lambda: replace(_kept(level_world, None)),
     "worst_slice": lambda: replace(_kept(weak_slice_world, None)),

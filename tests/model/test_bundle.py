@@ -106,13 +106,13 @@ def test_intervals_and_curves_are_kept(tiny_world: World, tmp_path: Path) -> Non
 
 @every_task
 def test_a_bundle_of_the_first_format_still_loads(tiny_world: World, task: Task, tmp_path: Path) -> None:
-    """It held a pair where there are bins now, and had neither curve nor interval of a probability."""
+    """It held a pair where there are bins now, and had neither curve, correction nor interval of a probability."""
     world = tiny_world(task)
     write_bundle(world.model, tmp_path, sample=world.frame)
     old = {"interval": [-2, 3] if task is Task.REGRESSION else None}
-    new = ("curve", "probability_interval")
+    new = ("curve", "correction", "probability_interval")
     rewrite(tmp_path, "bundle.json", lambda told: {k: v for k, v in (told | old).items() if k not in new})
-    with pytest.raises(BundleError, match="not of format 2"):
+    with pytest.raises(BundleError, match="not of format 3"):
         read_bundle(tmp_path)
     rewrite(tmp_path, "MANIFEST.json", lambda told: told | {"format_version": 1})
     scored, expected = Scorer.load(tmp_path).score(world.frame), Scorer(world.model).score(world.frame)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 import lightgbm as lgb
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 
 from tenure.core.errors import SchemaChangedError
 from tenure.core.modelling import Floats, Task
+from tenure.model.bundle import write_bundle
 from tenure.model.calendar import CALENDAR_PARTS
+from tenure.model.correction import Correction
 from tenure.model.design import LinearDesign
 from tenure.model.fitted import FittedModel, WeightedMember
 from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
@@ -390,3 +393,20 @@ def test_a_curve_runs_straight_between_its_knots(knots: list[tuple[float, float]
     table = curve(np.column_stack([1.0 - np.array(stated), stated]))[:, 1]
     assert [curve.of_one(p) for p in stated] == table.tolist()
     np.testing.assert_allclose(table, np.interp(stated, curve.at, curve.value), rtol=1e-12, atol=1e-12)
+
+
+@every_task
+def test_a_corrected_answer_is_the_same_for_a_row_and_a_table(tiny_world: World, task: Task, tmp_path: Path) -> None:
+    world = tiny_world(task)
+    offsets = (0.0,) if task is Task.REGRESSION else (0.0, 0.7, -0.4)[: len(world.model.classes)]
+    model = replace(world.model, correction=Correction(1.3, (*offsets,)), temperature=1.2)
+    scorer = Scorer(model)
+    whole = scorer.raw(world.frame)
+    rows = world.frame.to_dicts()
+    each = np.array([scorer._program.raw(row) for row in rows])
+    np.testing.assert_array_equal(each, whole.reshape(len(whole), -1))
+    assert not np.allclose(whole, Scorer(world.model).raw(world.frame))
+    write_bundle(model, tmp_path, sample=world.frame)
+    again = Scorer.load(tmp_path)
+    assert again.model.correction == model.correction
+    np.testing.assert_array_equal(again.raw(world.frame), whole)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tenure.core.errors import SchemaChangedError
 from tenure.core.modelling import Task
 from tenure.model.bundle import WeightedMember
+from tenure.model.correction import Correction
 from tenure.model.fitted import tempered
 from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.members.constant import ConstantMember
@@ -140,6 +141,18 @@ def test_explanations_of_values_add_up(tiny_world: World) -> None:
     world = tiny_world(Task.REGRESSION)
     scorer = Scorer(world.model)
     np.testing.assert_allclose(scorer.explain(world.frame).sum_horizontal(), scorer.raw(world.frame), rtol=1e-9)
+
+
+def test_explanations_of_corrected_answers_add_up(tiny_world: World) -> None:
+    world = tiny_world(Task.REGRESSION)
+    scorer = Scorer(replace(world.model, correction=Correction(1.5, (-20.0,))))
+    np.testing.assert_allclose(scorer.explain(world.frame).sum_horizontal(), scorer.raw(world.frame), rtol=1e-9)
+    binary = tiny_world(Task.BINARY)
+    plain, moved = (
+        Scorer(replace(binary.model, correction=correction)).explain(binary.frame).sum_horizontal().to_numpy()
+        for correction in (None, Correction(2.0, (0.5, -0.25)))
+    )
+    np.testing.assert_allclose(moved, 2.0 * plain - 0.75)
 
 
 def test_explanations_follow_the_answer(tiny_world: World) -> None:

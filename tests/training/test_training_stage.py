@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from training_worlds import forward_blocks, planted_target
 
 from tenure.core.data import Kind, Role
 from tenure.core.errors import BudgetError, UnknownPluginError
+from tenure.core.lifecycle import Incumbent
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Leaderboard, Scheme, Task
 from tenure.core.ports import Context
+from tenure.core.retraining import Recipe
 from tenure.model.scorer import Scorer
 from tenure.training.stage import train
 
@@ -56,11 +59,12 @@ def trained(records: Callable[..., Any]) -> Callable[..., tuple[Context, Leaderb
 
     def run(frame: pl.DataFrame, task: Task, **options: Any) -> tuple[Context, Leaderboard]:
         options.setdefault("more", ONLY_QUICK)
+        made_from = options.pop("recipe", None), options.pop("basis", None)
         ctx, snapshot, quality, plan = records(frame, task, **options)
         own = ctx.folder / "plugins" / "family"
         own.mkdir(parents=True, exist_ok=True)
         (own / "quick.py").write_text(QUICK)
-        return ctx, train(ctx, snapshot, quality, plan)
+        return ctx, train(ctx, snapshot, quality, plan, *made_from)
 
     return run
 
@@ -270,3 +274,47 @@ def test_real_churn_is_learned_in_a_few_seconds(records: Callable[..., Any], rea
     board = train(*records(churn, Task.BINARY, budget="6s", more='families = ["linear", "lightgbm"]\n'))
     assert board.score.value > 0.83
     assert board.naive_score.value > 0.83
+
+
+# ---- recipes ----
+
+
+def drifting(rows: int = 3_000) -> pl.DataFrame:
+    """Make a world whose answer turns round after two thirds of the time."""
+    rng = np.random.default_rng(2)
+    strong = rng.normal(size=rows)
+    signal = np.where(np.arange(rows) < 2 * rows // 3, strong, -strong)
+    target = np.array([f"c{code}" for code in planted_target(Task.BINARY, signal, 2, rng)])
+    return pl.DataFrame({"strong": strong, "noise": rng.normal(size=rows), "target": target})
+
+
+def test_a_recipe_learns_from_the_newest_rows_and_its_twin_did_so_before(
+    trained: Callable[..., tuple[Context, Leaderboard]],
+) -> None:
+    forward = {"blocks": forward_blocks(3_000, 8), "scheme": Scheme.FORWARD, "time": "strong"}
+    _, everything = trained(drifting(), Task.BINARY, **forward)
+    assert everything.recipe == ""
+    assert everything.twin is not None
+    assert everything.twin > 0.9
+    ctx, recent = trained(drifting(), Task.BINARY, **forward, recipe=Recipe("recent", share=0.25))
+    assert recent.recipe == "recent"
+    assert recent.score.value > everything.score.value + 0.1
+    probabilities = Scorer.load(ctx.artifacts.get_tree(recent.model)).raw(drifting()[-500:])
+    says_yes = probabilities[:, 1] > 0.5
+    assert np.mean(says_yes == (drifting()["target"][-500:] == "c1").to_numpy()) > 0.75
+    _, halved = trained(drifting(), Task.BINARY, **forward, recipe=Recipe("halved", half_life=0.1))
+    assert halved.score.value > everything.score.value + 0.1
+
+
+def test_a_warm_start_tries_what_is_in_office_first(trained: Callable[..., tuple[Context, Leaderboard]]) -> None:
+    ctx, board = trained(table(Task.BINARY), Task.BINARY, more=ONLY_QUICK + "trials = 2\n")
+    boosted = [c for c in board.candidates if c.family not in ("baseline", "linear")]
+    last = min(boosted, key=lambda c: c.name == "lightgbm-quick").name
+    weighed = (replace(c, weight=float(c.name == last), complete=True) for c in board.candidates)
+    office = replace(board, candidates=tuple(weighed))
+    basis = Incumbent(1, board.model, ctx.artifacts.put_record(office))
+    more = ONLY_QUICK + "trials = 1\n"
+    _, warm = trained(table(Task.BINARY), Task.BINARY, more=more, recipe=Recipe("all"), basis=basis)
+    assert [c.name for c in warm.candidates if c.family not in ("baseline", "linear")] == [last]
+    _, cold = trained(table(Task.BINARY), Task.BINARY, more=more)
+    assert [c.name for c in cold.candidates if c.family not in ("baseline", "linear")] != [last]

@@ -209,7 +209,8 @@ class Leaderboard(Record):
     model that serves, in microseconds (0 in boards of older versions); `trim` is there where the best ensemble would
     have taken too long. `recipe` names what the model was made from, empty for a full search over all rows. `twin` is
     how the answers of the model that serves correlate with those of the one that reported, which did not learn from
-    the newest block; None where there is no such block.
+    the newest block; None where there is no such block. `judged_by` names the metric by which it is to be compared with
+    the model in office, where that is not `metric`: a correction leaves the order of rows, so a ranking sees nothing.
     """
 
     task: str
@@ -237,3 +238,4 @@ class Leaderboard(Record):
     trim: Trim | None = None
     recipe: str = ""
     twin: float | None = None
+    judged_by: str = ""

@@ -25,6 +25,7 @@ from tenure.core.errors import BundleError
 from tenure.core.modelling import Task
 from tenure.core.plugins import built_in, plugin
 from tenure.core.records import canonical, plain
+from tenure.model.correction import Correction
 from tenure.model.fitted import FittedModel, WeightedMember
 from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.plan import ColumnPlan
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 __all__ = ["FittedModel", "WeightedMember", "check_rows", "read_bundle", "write_bundle"]
 
 FORMAT: Final = "tenure-bundle"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 _OLDEST_VERSION: Final = 1
-"""Version 1 held one pair for the interval of a value, and neither curve nor interval of a probability."""
+"""Version 1 held one pair for the interval of a value, and neither curve nor interval of a probability; version 2 no
+correction."""
+_SINCE: Final = {"curve": 2, "correction": 3}
 _MANIFEST: Final = "MANIFEST.json"
 _STORED_ROWS: Final = 100
 _TOLERANCE: Final = 1e-9
@@ -60,6 +63,7 @@ _PLAIN: Final = (
     "time",
     "probability_interval",
     "curve",
+    "correction",
 )
 
 
@@ -128,7 +132,7 @@ def _about(model: FittedModel, folder: Path) -> dict[str, Any]:
 
 def _model(folder: Path, version: int) -> FittedModel:
     about = _read(folder / "bundle.json")
-    if ("curve" in about) != (version > _OLDEST_VERSION):
+    if any((name in about) != (version >= since) for name, since in _SINCE.items()):
         raise ValueError(f"bundle.json is not of format {version}")
     arrays = {path.stem.removeprefix("plan-"): np.load(path, allow_pickle=False) for path in folder.glob("plan-*.npy")}
     members = tuple(
@@ -138,6 +142,7 @@ def _model(folder: Path, version: int) -> FittedModel:
         for part in about["members"]
     )
     interval, sure, curve = (about.get(name) for name in ("interval", "probability_interval", "curve"))
+    correction = about.get("correction")
     return FittedModel(
         task=Task(about["task"]),
         classes=tuple(about["classes"]),
@@ -155,6 +160,9 @@ def _model(folder: Path, version: int) -> FittedModel:
         time=about["time"],
         probability_interval=ProbabilityInterval.from_data(sure) if sure else None,
         curve=ProbabilityCurve.from_data(curve) if curve else None,
+        correction=Correction(float(correction["slope"]), tuple(map(float, correction["offsets"])))
+        if correction
+        else None,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tenure.core.contract import Contract
 from tenure.core.data import Schema
 from tenure.core.modelling import Floats, Task
+from tenure.model.correction import Correction
 from tenure.model.dates import DateColumns
 from tenure.model.intervals import ProbabilityCurve, ProbabilityInterval, ValueInterval
 from tenure.model.plan import ColumnPlan
@@ -35,7 +36,7 @@ class FittedModel:
     The weights of `members` sum to 1. `temperature` divides the log-probabilities (1 for none). `threshold` is the
     probability from which a binary answer is the positive (last) class, None for 0.5. `interval` gives the 90 %
     interval of a value, `probability_interval` how sure a binary probability is; `curve` corrects binary probabilities
-    after the temperature. None of the three need be there.
+    after the temperature, `correction` any answer after that, by what came true since. None of the four need be there.
     """
 
     task: Task
@@ -54,6 +55,7 @@ class FittedModel:
     time: str | None = None
     probability_interval: ProbabilityInterval | None = None
     curve: ProbabilityCurve | None = None
+    correction: Correction | None = None
 
     @cached_property
     def dates(self) -> DateColumns:
@@ -66,7 +68,8 @@ class FittedModel:
         answer = first.weight * first.member.predict(matrix)
         for other in others:
             answer += other.weight * other.member.predict(matrix)
-        return calibrated(answer, self.temperature, self.curve) if self.task.is_classification else answer
+        said = calibrated(answer, self.temperature, self.curve) if self.task.is_classification else answer
+        return said if self.correction is None else self.correction.apply(said)
 
 
 def calibrated(probabilities: Floats, temperature: float, curve: ProbabilityCurve | None) -> Floats:

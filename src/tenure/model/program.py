@@ -109,14 +109,18 @@ class RowProgram:
         self._encoder.write(row, lane.numbers)
         if lane.prepare is not None:
             lane.prepare()
+        correction = self.model.correction
         if self.model.task is Task.BINARY:
-            return _calibrated_pair(self.model, lane)
+            pair = _calibrated_pair(self.model, lane)
+            return pair if correction is None else tuple(correction.apply(np.array([pair]))[0].tolist())
         said = [lane.members[0][0] * part for part in lane.members[0][1]()]
         for weight, say in lane.members[1:]:
             said = [before + weight * part for before, part in zip(said, say(), strict=True)]
-        if self.model.task is Task.MULTICLASS and self.model.temperature != 1.0:
-            return tuple(tempered(np.array([said]), self.model.temperature)[0].tolist())
-        return tuple(said)
+        if self.model.task is Task.REGRESSION:
+            return tuple(said if correction is None else correction.apply(np.array(said)).tolist())
+        if self.model.temperature != 1.0:
+            said = tempered(np.array([said]), self.model.temperature)[0].tolist()
+        return tuple(said if correction is None else correction.apply(np.array([said]))[0].tolist())
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """Return the numbers of rows, (n, width) float64, where some member reads them; errors as in `answer`."""

@@ -181,6 +181,11 @@ class Scorer:
                 shares += part.weight * np.take_along_axis(found, chosen[:, None, None], axis=2)[:, :, 0]
                 weight += part.weight
         shares /= (weight or 1.0) * (self.model.temperature if self.model.task.is_classification else 1.0)
+        correction = self.model.correction
+        if correction is not None:
+            offsets = np.array(correction.offsets)
+            shares *= correction.slope
+            shares[:, -1] += offsets[1] - offsets[0] if self.model.task is Task.BINARY else offsets[chosen]
         return shares
 
     def _explained_output(self, matrix: Floats) -> Any:

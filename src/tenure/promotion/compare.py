@@ -206,7 +206,7 @@ def _measured(
     ctx: Context, clean: pl.DataFrame, plan: ValidationPlan, leaderboard: Leaderboard, rows: Rows, against: str
 ) -> Comparison:
     task = Task(leaderboard.task)
-    metric = metric_named(leaderboard.metric, task=task)
+    metric = metric_named(leaderboard.judged_by or leaderboard.metric, task=task)
     clusters = clusters_of(clean[rows.row], group=plan.group, time=plan.time)
     gain, low, high = paired_gain(metric, rows.target, rows.new, rows.old, clusters=clusters)
     money = _value_gain(ctx, clean, plan, leaderboard, rows, clusters)

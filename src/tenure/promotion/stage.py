@@ -46,7 +46,8 @@ def gate(
     decision = decide(
         (*quality.findings, *robustness.findings),
         compared.comparison,
-        min_gain=ctx.project.promotion.min_gain,
+        # What the owner asks for is said of the owner's metric.
+        min_gain=0.0 if leaderboard.judged_by else ctx.project.promotion.min_gain,
         same_model=same_model,
         why_not=compared.says,
         margin=None if recipe is None else _TOLERATED * abs(leaderboard.score.value - leaderboard.baseline.value),

@@ -52,7 +52,8 @@ class ModelEvidence:
 
     `sample` are the rows to damage, `target` their truth, `clean` what the served model says of them undamaged, and
     `baseline` what the baseline says. The served model may have learned from these rows, so only what it loses on
-    them is telling, never its score. `columns` are the features the model reads, most important first.
+    them is telling, never its score. `columns` are the features the model reads, most important first. `twin` is how
+    its answers correlate with those of the model that was tested, None where these are one.
     """
 
     scorer: Scorer
@@ -68,6 +69,7 @@ class ModelEvidence:
     deadline: Deadline
     timer: Callable[[], float]
     seed: int = 0
+    twin: float | None = None
 
     @property
     def task(self) -> Task:
@@ -180,6 +182,7 @@ def gather(
         deadline=deadline,
         timer=ctx.timer,
         seed=ctx.seed,
+        twin=leaderboard.twin,
     )
 
 

@@ -28,6 +28,7 @@ ALWAYS: Final = (
     "baseline",
     "parity",
     "determinism",
+    "twin",
     "latency",
     "calibration",
     "worst_slice",

@@ -88,7 +88,7 @@ def prepare(
         in_time=course.in_time,
     )
     columns = encoding.plan
-    counts = _weights(clean, schema.weight)
+    counts = row_weights(clean, schema.weight)
     for unread in [c.name for c in schema.features if c.kind is Kind.TEXT and c.name not in columns.inputs]:
         if unread not in quality.dropped:
             ctx.log.note(f"The texts of {unread} would take too long to read, and are left out.")
@@ -114,7 +114,7 @@ def prepare(
     )
 
 
-def _weights(clean: pl.DataFrame, name: str | None) -> Floats | None:
+def row_weights(clean: pl.DataFrame, name: str | None) -> Floats | None:
     """Return how much each row counts, 1 on average; None where all count the same.
 
     Raises:

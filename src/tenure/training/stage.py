@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,7 +18,6 @@ from tenure.core.metrics import log_losses
 from tenure.core.modelling import Floats, Importance, Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context, ModelFamily
 from tenure.core.retraining import Recipe, Way
-from tenure.model.bundle import write_bundle
 from tenure.model.fitted import FittedModel
 from tenure.model.intervals import ProbabilityInterval, ValueInterval
 from tenure.model.rows import row_ids
@@ -29,6 +26,7 @@ from tenure.training.calibration import Calibration, calibrate, probability_inte
 from tenure.training.closing import close
 from tenure.training.honesty import expected_score
 from tenure.training.importance import Judged, measure_importance
+from tenure.training.keeping import kept
 from tenure.training.leaderboard import candidates, honest_scores, oof_table, trim
 from tenure.training.material import Material, families_of, prepare, proposals_of
 from tenure.training.race import BASELINE, Race
@@ -48,7 +46,6 @@ _IMPORTANCE_SECONDS: Final = 0.25
 """At least; the only thing that may run over the budget."""
 _EXPECTING_SHARE: Final = 0.3
 """Of the time left after the last fit, for asking the members of other folds; importance has the rest."""
-_STORED_ROWS: Final = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +108,7 @@ def train(
     ranked, trimmed = candidates(race, material, ensemble), trim(race, material, plan, ensemble)
     if trimmed is not None:
         ctx.log.note(trimmed.says)
-    model = _keep(ctx, _model(ctx, snapshot, quality, material, ensemble, answer), material)
+    model = kept(ctx, _model(ctx, snapshot, quality, material, ensemble, answer), material.clean)
     ids = row_ids(material.clean, snapshot.schema, ensemble.rows)
     oof = ctx.artifacts.put_table(oof_table(material, ensemble, answer.predicted, ids=ids))
     baseline_oof = ctx.artifacts.put_table(oof_table(material, ensemble, ensemble.baseline, ids=ids))
@@ -234,11 +231,3 @@ def _model(
         probability_interval=answer.sure,
         curve=answer.calibration.curve,
     )
-
-
-def _keep(ctx: Context, model: FittedModel, material: Material) -> str:
-    """Write the model's folder into the artifact store and return its digest."""
-    step = max(material.clean.height // _STORED_ROWS, 1)
-    with tempfile.TemporaryDirectory(prefix="tenure-model-") as folder:
-        write_bundle(model, Path(folder), sample=material.clean.gather_every(step))
-        return ctx.artifacts.put_tree(Path(folder))

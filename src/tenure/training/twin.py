@@ -11,21 +11,24 @@ from tenure.training.material import Material
 from tenure.training.served import Ensemble, answer_of
 
 _MOST_ROWS: Final = 2_000
+_LEAST_SHARED: Final = 0.5
 
 
 def twin_of(material: Material, ensemble: Ensemble) -> float | None:
     """Return the correlation of what both say of evenly spaced rows that both learned from.
 
-    None where there is no reporting block, or where one of them says the same of every row. The newest rows would not
-    do: there only one of them knows the outcomes.
+    None where there is no reporting block, where by their recipe they learned mostly from different rows (the newest
+    quarter, say, without and with the newest block), or where one of them says the same of every row. The newest rows
+    would not do: there only one of them knows the outcomes.
     """
     reporting = material.course.reporting
     if reporting is None:
         return None
-    both = np.intersect1d(reporting.train, material.course.refitted)
-    rows = both[:: -(-len(both) // _MOST_ROWS)] if both.size else both
-    if rows.size < 2:
+    learned = material.course.refitted
+    both = np.intersect1d(reporting.train, learned)
+    if both.size < _LEAST_SHARED * learned.size:
         return None
+    rows = both[:: -(-both.size // _MOST_ROWS)]
     matrix = material.problem.matrix[rows]
     return correlation(answer_of(ensemble.judges, matrix), answer_of(ensemble.members, matrix))
 

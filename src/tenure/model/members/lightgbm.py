@@ -38,6 +38,11 @@ class LightGBMMember:
         return both
 
     @property
+    def text(self) -> str:
+        """Return the model as the library writes it."""
+        return self._booster.text
+
+    @property
     def used(self) -> Collection[int]:
         """Return the positions of the numbers that the trees read."""
         return self._booster.used
