@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "history": ("Look", "Show what was decided, when, by whom and why."),
     "predict": ("Use", "Score a table with the model in office."),
     "serve": ("Use", "Answer predictions and take outcomes over HTTP."),
+    "up": ("Use", "Run the server, the watcher and the overview page together until stopped; what dies starts again."),
     "token": ("Use", "Add, list or revoke the tokens that the server asks for."),
     "client": ("Use", "Write a typed client of the model in office."),
     "outcomes": ("Use", "Record what came true for earlier predictions."),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +14,15 @@ from tenure.engine.workspace import open_workspace
 from tenure.serving.server import serve_forever
 
 app = typer.Typer(add_completion=False)
+
+_READY: Final = "tenure serves "
+_URL: Final = re.compile(r" on (https?://\S+) \(docs: ")
+
+
+def url_in(line: str) -> str | None:
+    """Return where the server can be reached, if that is what it says in this line."""
+    found = _URL.search(line) if line.startswith(_READY) else None
+    return None if found is None else found[1]
 
 
 @app.command()
@@ -36,7 +46,7 @@ def serve(
             host=host or serving.host,
             port=serving.port if port is None else port,
             workers=workers,
-            ready=lambda url: _say(f"tenure serves {workspace.project.project.name} on {url} (docs: {url}/docs)"),
+            ready=lambda url: _say(f"{_READY}{workspace.project.project.name} on {url} (docs: {url}/docs)"),
         )
     return Reply(result={"answered": served}, shows=[f"Stopped; {served:,} rows were answered."])
 
