@@ -25,7 +25,7 @@ from tenure.engine import approvals
 from tenure.engine.alerts.answer import Way
 from tenure.engine.alerts.delivery import deliver
 from tenure.engine.approved import carry_out_answered
-from tenure.engine.watch import carry_out_approved
+from tenure.engine.watch import carry_out_approved, examine
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.leases import Lease
 from tenure.state.ledger import Ledger
@@ -223,7 +223,8 @@ def test_the_commands_list_and_answer_and_carry_out(office: Path) -> None:
     extra = small_world(300, seed=8).with_columns(customer=pl.concat_str(pl.lit("n"), "customer"))
     extra.write_csv(office / "data" / "second.csv")
     with open_workspace(office, actor="watch") as workspace:
-        approvals.propose(workspace, RETRAIN)
+        asked = replace(RETRAIN, made_from=(workspace.context.artifacts.put_record(examine(workspace)),))
+        approvals.propose(workspace, asked)
         code, result = run(office, "approvals")
         assert (code, result["proposals"][0]["id"], result["proposals"][0]["state"]) == (7, "P1", "waiting")
         assert run(office, "decline", "P1")[1]["error"]["code"] == "config-invalid"
@@ -231,10 +232,10 @@ def test_the_commands_list_and_answer_and_carry_out(office: Path) -> None:
             code, result = run(office, "approve", "P1")
         assert (code, result["proposal"]["state"]) == (0, "approved")
         (done,) = carry_out_approved(workspace)
-        assert done.says.split(":")[0] in ("promote", "hold", "reject")
-        begun = [event for event in workspace.ledger.events(kind="run-started") if event.reason.startswith("P1, ")]
-        assert len(begun) == 1
-        approvals.propose(workspace, replace(RETRAIN, cause=cause(since="w2", version=workspace.champion().number)))
+        assert done.says.split("Run ")[1].split(": ")[1] in ("promote", "hold", "reject")
+        assert carry_out_approved(workspace) == ()
+        assert len(workspace.ledger.runs()) == 2
+        approvals.propose(workspace, replace(asked, cause=cause(since="w2")))
         assert run(office, "decline", "--why", "no")[1]["proposal"]["state"] == "declined"
         assert run(office, "approve", "P2")[1]["error"]["code"] == "proposal-state"
         assert [one["state"] for one in run(office, "approvals", "--all")[1]["proposals"]] == ["done", "declined"]

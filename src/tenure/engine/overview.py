@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tenure.core.health import Health
-from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias, Verb
 from tenure.engine.approvals import waiting
 from tenure.engine.events import ACTION_EVENT, HEALTH_EVENT
@@ -14,12 +13,12 @@ from tenure.engine.runner import WALKED_EVENT
 from tenure.engine.workspace import REPORTS_FOLDER, Workspace
 from tenure.reporting.overview_page import Deed, Overview, Waiting
 from tenure.state.freezes import FREEZE_EVENT, freeze_of
+from tenure.state.ladder import LADDER_EVENT, Ladder
 from tenure.state.ledger import Event
 from tenure.state.proposals import PROPOSAL_EVENT
 from tenure.state.registry import MOVED_EVENT
 
 HEALTH_PAGE: Final = "health.html"
-LADDER_EVENT: Final = "ladder"
 _SHOWN: Final = 20
 _DEEDS: Final = {
     ACTION_EVENT: "act",
@@ -50,19 +49,13 @@ def overview_of(workspace: Workspace) -> Overview:
         previous=None if previous is None else previous.label,
         predictions=workspace.traffic.prediction_count(),
         outcomes=workspace.traffic.outcome_count(),
-        rung=_rung(workspace),
+        rung=Ladder(registry).standing(),
         frozen="" if frozen is None else frozen.says,
         waiting=tuple(Waiting(one.label, one.verb, one.reason, one.at, one.expires) for one in waiting(workspace)),
         deeds=_deeds(workspace),
         has_health_page=(workspace.folder / REPORTS_FOLDER / HEALTH_PAGE).is_file(),
         **told,
     )
-
-
-def _rung(workspace: Workspace) -> Rung | None:
-    last = workspace.ledger.events(kind=LADDER_EVENT, newest_first=True, limit=1)
-    rung = Rung.from_dict(last[0].data) if last else None
-    return rung if rung is not None and rung.step in (Step.SHADOW, Step.CANARY) else None
 
 
 def _deeds(workspace: Workspace) -> tuple[Deed, ...]:
