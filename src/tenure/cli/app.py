@@ -36,6 +36,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),
     "diagnose": ("Keep", "Say why the model is not working: what changed, where, since when, how sure, what to do."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
+    "simulate": (
+        "Keep",
+        "Fly policies through the project's own history: what they would have done, and what it would have been worth.",
+    ),
     "alarms": ("Keep", "Show what needs a person; acknowledge, snooze or resolve it; try the ways to people."),
     "exclude": ("Keep", "Keep rows of some times from being learned from: faulty windows, poisoned labels."),
     "ladder": (

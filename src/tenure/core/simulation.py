@@ -149,7 +149,8 @@ class Simulation(Record):
 
     `unit` is the currency or the metric's name. `starts` and `ends` (ISO) are those of the windows. `best` holds the
     amounts by window of the best model in hindsight among all that were flown. `delay` is how long outcomes took
-    (seconds), `learned` the rows that the first model learned from.
+    (seconds), `learned` the rows that the first model learned from. `is_cost` says that the money is what errors cost.
+    `notes` say in words what limits it.
     """
 
     measure: Measure
@@ -166,6 +167,7 @@ class Simulation(Record):
     delay: float
     pace: Pace
     planned: int
+    is_cost: bool = False
     notes: tuple[str, ...] = ()
     made_from: tuple[str, ...] = ()
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tenure.core.health import Span
 from tenure.core.metrics import metric_named
-from tenure.core.modelling import Floats, Leaderboard
-from tenure.core.simulation import Duel, Pace, PolicyResult, Simulation, WindowResult
+from tenure.core.modelling import Floats, Leaderboard, Task
+from tenure.core.simulation import Duel, Measure, Pace, PolicyResult, Simulation, WindowResult
 from tenure.engine.simulation.flight import Flight
 from tenure.engine.simulation.gauge import Answers, Gauge, block_draws, span_of
 from tenure.engine.simulation.hindsight import Hindsight
@@ -72,6 +72,7 @@ def judged(flights: Sequence[Flight], frame: Frame) -> Simulation:
         delay=flights[0].project.data.outcome_delay,
         pace=frame.pace,
         planned=frame.planned,
+        is_cost=gauge.measure is Measure.MONEY and flights[0].task is Task.REGRESSION,
         notes=frame.notes,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -83,7 +83,25 @@ class FlightPolicy:
 AS_IT_IS: Final = FlightPolicy("as it is")
 STATIC: Final = FlightPolicy("static", act=do_nothing)
 EVERY_WINDOW: Final = FlightPolicy("every window", act=retrain_and_release)
+_TAKEN: Final = frozenset({AS_IT_IS.name, STATIC.name, EVERY_WINDOW.name})
 BUILT_IN: Final = {"as-it-is": AS_IT_IS, "static": STATIC, "every-window": EVERY_WINDOW}
+
+
+def policies_named(texts: Sequence[str]) -> tuple[FlightPolicy, ...]:
+    """Return built-in policies by their names, and those in files; each once, in order, no two of one name.
+
+    Raises:
+        SourceMissingError: there is no such file, and no built-in policy is called so.
+        ConfigError: a file is not TOML, or changes what a policy may not change; two policies have one name.
+    """
+    found = [policy_named(text) for text in dict.fromkeys(texts)]
+    names = [policy.name for policy in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"Two policies are called {name!r}.", where="--policy", hint="Give their files different names."
+            )
+    return tuple(found)
 
 
 def policy_named(text: str) -> FlightPolicy:
@@ -107,7 +125,8 @@ def policy_named(text: str) -> FlightPolicy:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{text} is not valid TOML: {error}.", where=text, hint="Mend that line.") from error
     _check(content, where=text)
-    return FlightPolicy(path.stem, content)
+    name = path.stem if path.stem not in _TAKEN else path.name
+    return FlightPolicy(name, content)
 
 
 def _check(content: Mapping[str, Any], *, where: str) -> None:
