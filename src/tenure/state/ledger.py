@@ -299,6 +299,22 @@ class Ledger:
             connection.execute(insert(STAGE_RECORDS).values(taken | {"seq": event.seq}))
         return StageRecord(**taken)
 
+    def adopt_stage(self, stage_record: StageRecord, *, actor: str, reason: str) -> None:
+        """Note what a stage gave in another project with the same store of artifacts, so that it can be taken again."""
+        with self._writing(None) as connection:
+            event = self.append(
+                "stage-adopted",
+                actor=actor,
+                reason=reason,
+                run_id=stage_record.run_id,
+                stage=stage_record.stage,
+                output=stage_record.artifact,
+                output_type=stage_record.record_type,
+                data={"key": stage_record.key, "record_digest": stage_record.record_digest},
+                connection=connection,
+            )
+            connection.execute(insert(STAGE_RECORDS).values(asdict(stage_record) | {"seq": event.seq}))
+
     def finished_stage(self, stage: str, key: str) -> StageRecord | None:
         """Return the newest record that `stage` made from inputs with the digest `key`, or None."""
         query = (

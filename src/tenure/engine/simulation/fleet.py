@@ -133,7 +133,8 @@ class _Fleet:
                 log.note(f"{when}: {look.action.verb.value}. {look.action.reason}")
 
         started = perf_counter()
-        flight = fly(folder, self.windows, policy, project=shadow, hooks=Hooks(after=told))
+        shared = [stage for flight in before for stage in flight.made]
+        flight = fly(folder, self.windows, policy, project=shadow, hooks=Hooks(after=told), shared=shared)
         log.note(f"{policy.name}: {len(flight.windows)} windows in {perf_counter() - started:.0f} s")
         return flight
 

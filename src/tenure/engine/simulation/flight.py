@@ -26,6 +26,7 @@ from tenure.engine.simulation.desk import Desk, Said
 from tenure.engine.simulation.policies import AS_IT_IS, FlightPolicy
 from tenure.engine.watch import Look
 from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.ledger import StageRecord
 from tenure.state.times import micros
 
 SOURCE_FOLDER: Final = "rows"
@@ -87,8 +88,8 @@ class Flight:
     """A flight as it went; where it was `interrupted`, as far as it got.
 
     `walks` counts the walks that made a model after the first, `reused` the trainings among them that another flight
-    had done. `seconds` are the wall clock of its parts: first walk, later walks, looks without walks, answers and
-    outcomes.
+    had done; `made` is what stages gave in them. `seconds` are the wall clock of its parts: first walk, later walks,
+    looks without walks, answers and outcomes.
     """
 
     policy: FlightPolicy
@@ -102,6 +103,7 @@ class Flight:
     seconds: dict[str, float] = field(default_factory=dict)
     walks: int = 0
     reused: int = 0
+    made: list[StageRecord] = field(default_factory=list)
     interrupted: bool = False
 
     def count(self, deed: Deed) -> int:
@@ -118,14 +120,16 @@ def fly(
     hooks: Hooks | None = None,
     budget_seconds: float | None = None,
     learn: Learn = "source",
+    shared: Sequence[StageRecord] = (),
     log: Log | None = None,
 ) -> Flight:
     """Fly the project in `folder` under a policy through windows of rows, and return what came of it.
 
     Rows are answered by whoever is in office; outcomes are posted when they are known; at the end of each window the
     policy acts, with the clock there. Without a model in office the first walk comes first. `project` stands for the
-    project file; new rows to learn from come from the log, or as files in `rows/` beside the source. An error with a
-    remedy in an act is noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is.
+    project file; new rows to learn from come from the log, or as files in `rows/` beside the source. What stages gave
+    in flights with the same store of artifacts (`shared`) is taken again. An error with a remedy in an act is noted,
+    and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is.
 
     Raises:
         HistoryError: no window came, or the first model was not let into office.
@@ -141,6 +145,8 @@ def fly(
         folder, log=log, actor="simulation", budget_seconds=budget_seconds, project=wish, clock=clock
     ) as workspace:
         started = perf_counter()
+        for stage in shared:
+            workspace.ledger.adopt_stage(stage, actor="simulation", reason="another flight made it")
         take_off(workspace)
         desk = Desk(workspace)
         flight = Flight(policy, workspace.project, folder, desk.task, desk.classes)
@@ -183,13 +189,13 @@ def _tell(flight: Flight, workspace: Workspace, start: str, missed: Sequence[Act
         found = [*acts_of(workspace, start, ends), *missed]
         flight.acts = tuple(sorted(found, key=lambda act: act.at))
     flight.reigns = reigns_of(workspace)
-    walks = 0.0
     for run in workspace.ledger.runs()[: len(workspace.ledger.runs()) - runs_before]:
         stages = workspace.ledger.run_stages(run.id)
-        walks += sum(stage.seconds for stage in stages if stage.reused_from is None)
+        flight.made += [stage for stage in stages if stage.reused_from is None]
         trained = [stage for stage in stages if stage.stage == "training"]
         flight.walks += len(trained)
         flight.reused += sum(stage.reused_from is not None for stage in trained)
+    walks = sum(stage.seconds for stage in flight.made)
     flight.seconds["walks"] = walks
     flight.seconds["looks"] = max(flight.seconds.pop("acts", 0.0) - walks, 0.0)
 
