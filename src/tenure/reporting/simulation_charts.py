@@ -37,6 +37,15 @@ class Line:
     values: Sequence[float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One act on a line: where it stands, and its sign: hollow, dot, alarm or fault."""
+
+    time: str
+    value: float
+    sign: str
+
+
 STYLES: Final[dict[str, Spec]] = {
     "line": {"color": ACCENT, "strokeWidth": 2.4},
     "second": {"color": INK, "strokeWidth": 1.8},
@@ -48,7 +57,17 @@ STYLES: Final[dict[str, Spec]] = {
 """How lines look, by the sign that stands for them in the key."""
 
 
-def courses(times: Sequence[str], lines: Sequence[Line], *, label: str, zero: bool, size: Size) -> Spec:
+_MARKS: Final[dict[str, Spec]] = {
+    "hollow": {"fill": PAPER, "stroke": INK, "strokeWidth": 1.5, "size": 60},
+    "dot": {"color": INK, "size": 60},
+    "alarm": {"color": ALARM, "size": 34},
+    "fault": {"color": ALARM, "shape": "triangle-down", "size": 110},
+}
+
+
+def courses(
+    times: Sequence[str], lines: Sequence[Line], *, label: str, zero: bool, size: Size, marks: Sequence[Mark] = ()
+) -> Spec:
     """Draw one line for each policy over the windows; `zero` marks the line of no difference."""
     x = moments(times, size=size)
     y = upward("value", axis=AMOUNTS, scale={"zero": zero})
@@ -57,6 +76,10 @@ def courses(times: Sequence[str], lines: Sequence[Line], *, label: str, zero: bo
     for line in sorted(lines, key=lambda one: one.sign == "line"):
         data = rows(time=list(times), value=list(line.values))
         layers.append(layer("line", {"x": x, "y": y}, data=data, **STYLES[line.sign], **gaps))
+    for sign, style in _MARKS.items():
+        if some := [mark for mark in marks if mark.sign == sign]:
+            data = rows(time=[mark.time for mark in some], value=[mark.value for mark in some])
+            layers.append(layer("point", {"x": x, "y": y}, data=data, **style))
     return drawing(size, label, layers)
 
 

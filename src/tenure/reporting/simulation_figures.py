@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Final
@@ -26,6 +26,7 @@ from tenure.reporting.words import plural
 
 _SIGNS: Final = ("line", "second", "third", "fourth")
 _BAD: Final = frozenset({Deed.ALARM, Deed.ROLLBACK, Deed.MISSED})
+_MARKED: Final = {Deed.RETRAIN: "hollow", Deed.PROMOTION: "dot", Deed.ALARM: "alarm", Deed.ROLLBACK: "fault"}
 _LANES: Final = (
     Deed.ALARM,
     Deed.RETRAIN,
@@ -128,17 +129,31 @@ def metric_figure(simulation: Simulation, source: str) -> Figure:
         charts.Line(p.name, sign_of(simulation, p), [window.metric for window in p.windows])
         for p in simulation.policies
     ]
+    marks = [mark for p in simulation.policies for mark in _marks(simulation, p)]
+    signs = {mark.sign for mark in marks}
     label = metric_label(simulation.metric)
     is_better_above = METRICS[simulation.metric].greater_is_better
     return figure(
         "metric",
-        partial(charts.courses, simulation.starts, lines, label=label, zero=False),
+        partial(charts.courses, simulation.starts, lines, label=label, zero=False, marks=marks),
         title=f"{label[:1].upper()}{label[1:]} by window",
         alt=f"{label} by window under {plural(len(simulation.policies), 'policy', 'policies')}.",
         note=f"{'More' if is_better_above else 'Less'} is better.",
-        keys=_keys(simulation, best=False),
+        keys=(
+            *_keys(simulation, best=False),
+            *(Key(sign, DEED_WORDS[deed]) for deed, sign in _MARKED.items() if sign in signs),
+        ),
         source=source,
     )
+
+
+def _marks(simulation: Simulation, policy: PolicyResult) -> Iterator[charts.Mark]:
+    """Yield the acts of a policy, each on its line at the window that it followed."""
+    for deed, sign in _MARKED.items():
+        for act in policy.acts:
+            value = policy.windows[act.window].metric
+            if act.deed is deed and value is not None:
+                yield charts.Mark(simulation.starts[act.window], value, sign)
 
 
 def acts_figure(simulation: Simulation, policy: PolicyResult, at: int, source: str) -> Figure:

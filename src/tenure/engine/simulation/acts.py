@@ -16,7 +16,9 @@ from tenure.state.alarms import ALARM_EVENT
 from tenure.state.ledger import Event
 from tenure.state.registry import MOVED_EVENT
 
+_ENDS_OF_RUNS: Final = ("run-finished", "run-failed")
 _NO_MODEL: Final = f"{UP_TO_DATE}: "
+_NOT_HELD: Final = (_NO_MODEL, f"{Outcome.PROMOTE.value}: ")
 _TELLS: Final = (AlarmChange.OPENED, AlarmChange.ESCALATED, AlarmChange.REOPENED)
 _CORRECTIONS: Final = frozenset({"leaves", "recalibrate", "restore"})
 
@@ -24,17 +26,18 @@ _CORRECTIONS: Final = frozenset({"leaves", "recalibrate", "restore"})
 def acts_of(workspace: Workspace, start: str, ends: Sequence[str]) -> tuple[Act, ...]:
     """Return what was done after `start`, oldest first; `ends` (ISO) are those of the windows."""
     found = []
-    runs = {event.run_id: event for event in workspace.ledger.events(kind="run-started")}
-    for event in workspace.ledger.events():
+    events = workspace.ledger.events()
+    ended = {event.run_id: event.reason for event in events if event.kind in _ENDS_OF_RUNS}
+    for event in events:
         if event.at > start:
             window = min(bisect_left(ends, event.at), len(ends) - 1)
             found += [
-                Act(deed, event.at, window, says, version, event.hash) for deed, says, version in _of(event, runs)
+                Act(deed, event.at, window, says, version, event.hash) for deed, says, version in _of(event, ended)
             ]
     return tuple(found)
 
 
-def _of(event: Event, runs: Mapping[str | None, Event]) -> Iterator[tuple[Deed, str, int | None]]:
+def _of(event: Event, ended: Mapping[str | None, str]) -> Iterator[tuple[Deed, str, int | None]]:
     """Yield what an event says was done: the deed, in words, and the version that it is about."""
     data = event.data
     if event.kind == ALARM_EVENT:
@@ -47,27 +50,26 @@ def _of(event: Event, runs: Mapping[str | None, Event]) -> Iterator[tuple[Deed, 
             yield Deed.PROPOSAL, f"To {data['verb']}: {event.reason}", None
     elif event.kind == MOVED_EVENT:
         yield from _of_moves(event)
-    elif event.kind in ("run-finished", "run-failed"):
-        yield from _of_run(event, runs.get(event.run_id))
+    elif event.kind == "run-started":
+        if not ended.get(event.run_id, "").startswith(_NO_MODEL):
+            yield _of_run(event)
+    elif event.kind in _ENDS_OF_RUNS and not event.reason.startswith(_NOT_HELD):
+        yield Deed.HELD, event.reason, None
 
 
 def _of_moves(event: Event) -> Iterator[tuple[Deed, str, int | None]]:
     move = event.data["moves"].get(Alias.CHAMPION.value)
     if move is not None and move["after"] is not None and move["before"] is not None:
         went_back = move["after"] < move["before"]
-        says = f"v{move['after']} follows v{move['before']}: {event.reason}"
+        says = f"After v{move['before']} came v{move['after']}: {event.reason}"
         yield (Deed.ROLLBACK if went_back else Deed.PROMOTION), says, move["after"]
 
 
-def _of_run(event: Event, began: Event | None) -> Iterator[tuple[Deed, str, int | None]]:
-    if event.reason.startswith(_NO_MODEL) or began is None:
-        return
-    recipe: Mapping[str, Any] = began.data.get("recipe") or {}
+def _of_run(event: Event) -> tuple[Deed, str, int | None]:
+    recipe: Mapping[str, Any] = event.data.get("recipe") or {}
     deed = Deed.CORRECTION if recipe.get("way") in _CORRECTIONS else Deed.RETRAIN
     named = f" ({recipe['name']})" if "name" in recipe else ""
-    yield deed, f"{began.reason}{named}", None
-    if not event.reason.startswith(f"{Outcome.PROMOTE.value}: "):
-        yield Deed.HELD, event.reason, None
+    return deed, f"{event.reason}{named}", None
 
 
 def reigns_of(workspace: Workspace) -> tuple[Reign, ...]:
