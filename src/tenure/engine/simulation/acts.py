@@ -7,18 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tenure.core.alarms import AlarmChange, Severity
+from tenure.core.ladder import Step
 from tenure.core.lifecycle import Alias, Outcome, Verb
 from tenure.core.simulation import Act, Deed, Reign
-from tenure.engine.runner import UP_TO_DATE
 from tenure.engine.events import ACTION_EVENT
+from tenure.engine.runner import UP_TO_DATE
 from tenure.engine.workspace import Workspace
 from tenure.state.alarms import ALARM_EVENT
+from tenure.state.ladder import LADDER_EVENT
 from tenure.state.ledger import Event
 from tenure.state.registry import MOVED_EVENT
 
 _ENDS_OF_RUNS: Final = ("run-finished", "run-failed")
 _NO_MODEL: Final = f"{UP_TO_DATE}: "
-_NOT_HELD: Final = (_NO_MODEL, f"{Outcome.PROMOTE.value}: ")
+_NOT_HELD: Final = tuple(f"{said}: " for said in (UP_TO_DATE, Outcome.PROMOTE.value, Outcome.LADDER.value))
 _TELLS: Final = (AlarmChange.OPENED, AlarmChange.ESCALATED, AlarmChange.REOPENED)
 _CORRECTIONS: Final = frozenset({"leaves", "recalibrate", "restore"})
 
@@ -50,6 +52,9 @@ def _of(event: Event, ended: Mapping[str | None, str]) -> Iterator[tuple[Deed, s
             yield Deed.PROPOSAL, f"To {data['verb']}: {event.reason}", None
     elif event.kind == MOVED_EVENT:
         yield from _of_moves(event)
+    elif event.kind == LADDER_EVENT:
+        if data["step"] != Step.OFFICE:  # that it got there is told by the move
+            yield Deed.STEP, event.reason, data["version"]
     elif event.kind == "run-started":
         if not ended.get(event.run_id, "").startswith(_NO_MODEL):
             yield _of_run(event)
@@ -60,7 +65,7 @@ def _of(event: Event, ended: Mapping[str | None, str]) -> Iterator[tuple[Deed, s
 def _of_moves(event: Event) -> Iterator[tuple[Deed, str, int | None]]:
     move = event.data["moves"].get(Alias.CHAMPION.value)
     if move is not None and move["after"] is not None and move["before"] is not None:
-        went_back = move["after"] < move["before"]
+        went_back = move["after"] < move["before"] and event.run_id is None
         says = f"After v{move['before']} came v{move['after']}: {event.reason}"
         yield (Deed.ROLLBACK if went_back else Deed.PROMOTION), says, move["after"]
 

@@ -14,11 +14,12 @@ from tenure.core.lifecycle import Alias, ModelVersion, OutcomeRecord
 from tenure.core.modelling import Floats, Task
 from tenure.core.value import Flags
 from tenure.engine.answering import Holder
-from tenure.engine.routing import falls_within
+from tenure.engine.routing import Routing, falls_within, routing_of
 from tenure.engine.simulation.coming import Coming
 from tenure.engine.workspace import Workspace
 from tenure.model.program import Answered
 from tenure.model.target import class_of, value_of
+from tenure.state.ladder import Ladder
 from tenure.state.times import iso, micros
 
 _AT_ONCE: Final = 5_000
@@ -77,15 +78,12 @@ class Desk:
         """Answer the rows of a window (`named`) and keep the answers in the log."""
         rows = window.rows.drop(self.target, strict=False).to_dicts()
         champion = self._holder(self._workspace.champion())
-        challenger = self._challenger(champion)
+        challenger, routing = self._challenger(champion)
         coming = [
             _Row(ident, micros(at), row, champion.key_of(row))
             for ident, at, row in zip(window.ids, window.event_at, rows, strict=True)
         ]
-        serving = self._workspace.project.serving
-        canary = np.zeros(len(coming), dtype=np.bool_)
-        if challenger is not None and serving.canary:
-            canary[:] = [falls_within(serving.canary, one.key or one.ident) for one in coming]
+        canary = np.array([routing.is_canary(one.key, one.ident) for one in coming], dtype=np.bool_)
         answers: list[Answered | None] = [None] * len(coming)
         for holder, mine in ((champion, np.flatnonzero(~canary)), (challenger, np.flatnonzero(canary))):
             if holder is not None and mine.size:
@@ -93,8 +91,9 @@ class Desk:
                     mine, self._kept(holder, [coming[at] for at in mine], canary[mine[0]]), strict=True
                 ):
                     answers[at] = answered
-        if challenger is not None and serving.shadow:
-            self._shadowed(challenger, [one for one, is_canary in zip(coming, canary, strict=True) if not is_canary])
+        if challenger is not None and routing.shadow:
+            others = [one for one, is_canary in zip(coming, canary, strict=True) if not is_canary]
+            self._shadowed(challenger, [one for one in others if falls_within(routing.shadow, f"shadow {one.ident}")])
         said = [answered for answered in answers if answered is not None]
         second = champion.version.number if challenger is None else challenger.version.number
         version = np.where(canary, second, champion.version.number).astype(np.int64)
@@ -129,18 +128,23 @@ class Desk:
         return found
 
     def _shadowed(self, holder: Holder, coming: Sequence[_Row]) -> None:
-        share = self._workspace.project.serving.shadow
-        chosen = [one for one in coming if falls_within(share, f"shadow {one.ident}")]
-        for begin in range(0, len(chosen), _AT_ONCE):
-            some = chosen[begin : begin + _AT_ONCE]
+        for begin in range(0, len(coming), _AT_ONCE):
+            some = coming[begin : begin + _AT_ONCE]
             answers = holder.answers(holder.fields.admit([one.row for one in some]).rows)
             lines = [holder.shadowed(one.ident, one.at_us, said) for one, said in zip(some, answers, strict=True)]
             self._workspace.traffic.take_in(lines)
 
-    def _challenger(self, champion: Holder) -> Holder | None:
-        serving = self._workspace.project.serving
-        version = self._workspace.registry.holder(Alias.CHALLENGER) if serving.canary or serving.shadow else None
-        return None if version is None or version == champion.version else self._holder(version)
+    def _challenger(self, champion: Holder) -> tuple[Holder | None, Routing]:
+        """Return the challenger, where it has anything to do, and what."""
+        registry = self._workspace.registry
+        version = registry.holder(Alias.CHALLENGER)
+        routing = routing_of(
+            self._workspace.project.serving,
+            champion=champion.version.number,
+            challenger=None if version is None else version.number,
+            rung=Ladder(registry).latest(),
+        )
+        return (None if version is None or routing.is_idle else self._holder(version)), routing
 
     def _holder(self, version: ModelVersion) -> Holder:
         if version.number not in self._held:

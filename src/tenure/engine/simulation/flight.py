@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -30,7 +30,6 @@ from tenure.state.ledger import StageRecord
 from tenure.state.times import micros
 
 SOURCE_FOLDER: Final = "rows"
-Learn = Literal["log", "source"]
 
 
 @dataclass(slots=True)
@@ -119,7 +118,6 @@ def fly(
     project: Project | None = None,
     hooks: Hooks | None = None,
     budget_seconds: float | None = None,
-    learn: Learn = "source",
     shared: Sequence[StageRecord] = (),
     log: Log | None = None,
 ) -> Flight:
@@ -127,9 +125,10 @@ def fly(
 
     Rows are answered by whoever is in office; outcomes are posted when they are known; at the end of each window the
     policy acts, with the clock there. Without a model in office the first walk comes first. `project` stands for the
-    project file; new rows to learn from come from the log, or as files in `rows/` beside the source. What stages gave
-    in flights with the same store of artifacts (`shared`) is taken again. An error with a remedy in an act is noted,
-    and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is.
+    project file. New rows to learn from come from the log; where the project does not learn from it, as files in
+    `rows/` beside the source. What stages gave in flights with the same store of artifacts (`shared`) is taken again.
+    An error with a remedy in an act is noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight
+    where it is.
 
     Raises:
         HistoryError: no window came, or the first model was not let into office.
@@ -151,7 +150,7 @@ def fly(
         desk = Desk(workspace)
         flight = Flight(policy, workspace.project, folder, desk.task, desk.classes)
         flight.seconds["first walk"] = perf_counter() - started
-        course = _Course(flight, workspace, clock, desk, hooks or Hooks(), learn)
+        course = _Course(flight, workspace, clock, desk, hooks or Hooks())
         before = len(workspace.ledger.runs())
         start = clock().isoformat()
         try:
@@ -209,7 +208,6 @@ class _Course:
     clock: VirtualClock
     desk: Desk
     hooks: Hooks
-    learn: Learn
     missed: list[Act] = field(default_factory=list)
     unlearned: list[tuple[Coming, NDArray[np.int64]]] = field(default_factory=list)
     parts: int = 0
@@ -228,7 +226,7 @@ class _Course:
             self.desk.expect(window)
             self.clock.now = window.end
             self.desk.post()
-            if self.learn == "source":
+            if not self.workspace.project.operations.learn_from_log:
                 self._grow(window)
         with self._timed("acts"):
             look = self._look(aloft)
