@@ -134,10 +134,10 @@ def ordered(entry: Entry) -> pl.DataFrame:
     if table.height > MOST_ROWS:
         chosen = np.random.default_rng(0).choice(table.height, MOST_ROWS, replace=False)
         table = table[np.sort(chosen)]
-    return table.with_columns(_spread(table[entry.time]))
+    return table.with_columns(spread(table[entry.time]))
 
 
-def _spread(times: pl.Series) -> pl.Series:
+def spread(times: pl.Series) -> pl.Series:
     """Return rising times: of n rows at one time, row i lies i/n of the way to the next time."""
     moments = times.dt.timestamp("us").to_numpy()
     present, first, counts = np.unique(moments, return_index=True, return_counts=True)
