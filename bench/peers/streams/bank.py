@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from tenure.training.probes import QuickProber
 
 from peers.streams.stream import Stream
 from tenure.core.modelling import Floats, Indices, Task
 from tenure.core.ports import Probe, Prober, Problem
 from tenure.core.retraining import Way
-from tenure.training.probes import QuickProber
 
 _MOST_BYTES: Final = 2_000_000_000
 _MOST_PROBES: Final = 16
@@ -68,14 +68,12 @@ class _Entry:
 class Bank:
     """Fits models on a stream, each one once.
 
-    With a folder they outlive the process; `fits` counts what was really fitted, `fitting` its CPU seconds. `asked` holds the CPU seconds of every
-    model asked for since `forget_what_was_asked`, fitted now or long ago. With `remember=False` nothing is kept.
+    With a folder they outlive the process; `fits` counts what was really fitted, `fitting` its CPU seconds. `asked`
+    holds the CPU seconds of every model asked for since `forget_what_was_asked`, fitted now or long ago.
     """
 
-    def __init__(
-        self, stream: Stream, folder: Path | None, prober: Prober | None = None, *, remember: bool = True
-    ) -> None:
-        self.stream, self.prober, self.remember = stream, prober or QuickProber(), remember
+    def __init__(self, stream: Stream, folder: Path | None, prober: Prober | None = None) -> None:
+        self.stream, self.prober = stream, prober or QuickProber()
         self.folder = None
         if folder is not None:
             told = hashlib.sha256(repr((type(self.prober).__name__, sorted(vars(self.prober).items()))).encode())
@@ -109,7 +107,9 @@ class Bank:
             ValueError: the problem is not that of the stream.
         """
         if not _is_part(problem.matrix, self.stream.problem.matrix):
-            raise ValueError("A bank knows the models of one stream; the problem must be the stream's own, or its start.")
+            raise ValueError(
+                "A bank knows the models of one stream; the problem must be the stream's own, or its start."
+            )
         if base is not None and not isinstance(base, Kept):
             raise ValueError("A bank goes on from its own models only.")
         digest = hashlib.sha256(f"{way.value} {mix} {'' if base is None else base.key}".encode())
@@ -149,7 +149,7 @@ class Bank:
         entry = self._read(kept) or self._made(kept)
         self._entries[kept.key] = entry
         self._bytes += entry.answers.nbytes
-        while self._bytes > (_MOST_BYTES if self.remember else 0) and len(self._entries) > 1:
+        while self._bytes > _MOST_BYTES and len(self._entries) > 1:
             self._bytes -= self._entries.popitem(last=False)[1].answers.nbytes
         return entry
 
@@ -180,7 +180,7 @@ class Bank:
         if self.stream.problem.task is Task.BINARY:
             said = said[:, 1]
         entry = _Entry(said.astype(np.float32), seconds)
-        if self.folder is not None and self.remember:
+        if self.folder is not None:
             place = self.folder / f"{kept.key}.npz"
             fresh = place.with_suffix(f".{os.getpid()}.new")
             with fresh.open("wb") as file:
@@ -189,7 +189,7 @@ class Bank:
         return entry
 
     def _read(self, kept: Kept) -> _Entry | None:
-        if self.folder is None or not self.remember:
+        if self.folder is None:
             return None
         try:
             with np.load(self.folder / f"{kept.key}.npz") as file:
@@ -216,7 +216,9 @@ class Bank:
 
     def _hashes(self, matrix: Floats) -> NDArray[np.uint64]:
         bits = np.ascontiguousarray(matrix, dtype=np.float64).view(np.uint64)
-        odd = np.random.default_rng(7).integers(1, 2**63, matrix.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        odd = np.random.default_rng(7).integers(1, 2**63, matrix.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(
+            1
+        )
         mixed = (bits ^ (bits >> np.uint64(29))) * odd
         return (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64)
 

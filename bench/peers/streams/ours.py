@@ -5,20 +5,23 @@ The rows that have not happened are cut off, and labels that are not known yet a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+from tenure.retraining.consider import consider
+from tenure.retraining.history import History, Incumbent, Making, Terms
+from tenure.retraining.making import make
+from tenure.training.probes import QuickProber
 
 from peers.streams.replay import Swap, View
 from peers.streams.stream import HORIZON, Stream
 from tenure.core.modelling import Floats, Indices
+from tenure.core.ports import Prober
 from tenure.core.retraining import Prospect, Recipe, Way
-from tenure.retraining.consider import consider
-from tenure.retraining.history import History, Incumbent, Making, Terms
-from tenure.retraining.making import make
 
 FORMER: Final = 5
 """Earlier champions that may be brought back."""
@@ -29,7 +32,8 @@ FIRST: Final = Recipe("first")
 class Ours:
     """The product's policy of retraining; `options` are handed to the question as they are.
 
-    `prospects` keeps every answer, `incumbent` how the model in office was made, `former` the ones before it.
+    `prospects` keeps every answer, `incumbent` how the model in office was made, `former` the ones before it. In the
+    windows of `timed` the question is asked a second time without the bank, and `seconds` keeps its CPU time.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -37,6 +41,8 @@ class Ours:
     incumbent: Incumbent | None = None
     former: list[Incumbent] = field(default_factory=list)
     prospects: list[Prospect] = field(default_factory=list)
+    timed: Sequence[int] = ()
+    seconds: list[float] = field(default_factory=list)
 
     def decide(self, view: View) -> Swap | None:
         """Ask whether a new model would pay, and make the one that does."""
@@ -45,26 +51,34 @@ class Ours:
             self.incumbent = Incumbent(1, (Making(FIRST, stream.moment(stream.first - 1)),))
         if not view.newly or not self._is_time(view.now):
             return None
-        history, terms = past(view), self.terms(stream)
-        prospect = consider(
+        if view.window in self.timed:
+            started = time.process_time()
+            self._asked(view, past(view), QuickProber())
+            self.seconds.append(time.process_time() - started)
+        history = past(view)
+        prospect = self._asked(view, history, view)
+        self.prospects.append(prospect)
+        if prospect.chosen is None:
+            return None
+        making = self._making(prospect.chosen, view.now)
+        model = make(history, making, view, most=self.terms(stream).most_rows)
+        self.former = [old for old in (*self.former, self.incumbent) if old.making != making][-FORMER:]
+        self.incumbent = Incumbent(max(self.incumbent.version, *(o.version for o in self.former)) + 1, making)
+        return Swap(model, prospect.chosen.name, prospect.chosen.is_retraining)
+
+    def _asked(self, view: View, history: History, prober: Prober) -> Prospect:
+        assert self.incumbent is not None
+        return consider(
             history,
             self.incumbent,
-            terms,
-            view,
+            self.terms(view.stream),
+            prober,
             now=view.now,
             trigger="matured window",
             memory=tuple(self.prospects),
             former=tuple(self.former),
             **self.options,
         )
-        self.prospects.append(prospect)
-        if prospect.chosen is None:
-            return None
-        making = self._making(prospect.chosen, view.now)
-        model = make(history, making, view, most=terms.most_rows)
-        self.former = [old for old in (*self.former, self.incumbent) if old.making != making][-FORMER:]
-        self.incumbent = Incumbent(max(self.incumbent.version, *(o.version for o in self.former)) + 1, making)
-        return Swap(model, prospect.chosen.name, prospect.chosen.is_retraining)
 
     def _is_time(self, now: int) -> bool:
         if not self.prospects or self.prospects[-1].next_look is None:
@@ -90,7 +104,7 @@ def past(view: View) -> History:
     stream, seen = view.stream, view.seen
     target = stream.problem.target[:seen].copy()
     target[view.end :] = 0
-    problem = replace(stream.problem, matrix=stream.problem.matrix[:seen], target=target)
+    problem = replace(stream.problem, matrix=stream.problem.matrix[:seen], target=target, shared={})
     known = stream.known(view.delay)[:seen]
     blanked = replace(stream, problem=problem)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from peers.streams.replay import Swap, View
+from tenure.core.ports import Probe
 from tenure.core.retraining import Way
 
 
@@ -74,21 +75,21 @@ class OnAlarm(Every):
 
 @dataclass
 class Continued:
-    """The first model goes on: every fourth window more trees, grown on the newest quarter of what is known.
+    """The first model goes on: every fourth window it gets more trees, grown on all rows that became known since.
 
-    Grown on the new rows of each window alone it falls apart within months.
+    It is always the first model that is continued. Continued ones that are continued again fall apart within months.
     """
 
     gap: int = 4
-    share: float = 0.25
     learned: int = -1
+    first: Probe | None = None
 
     def decide(self, view: View) -> Swap | None:
         """Grow when it is time, where any label is new."""
-        is_due = (view.window - view.stream.first) % self.gap == 0
-        if not is_due or view.known <= max(self.learned, view.stream.first - 1):
+        self.first = self.first or view.champion
+        start = view.stream.first
+        if (view.window - start) % self.gap or view.known < start or view.known <= self.learned:
             return None
         self.learned = view.known
-        rows = np.arange(view.end - int(np.ceil(self.share * view.end)), view.end)
-        model = view.fit(view.stream.problem, rows, None, way=Way.CONTINUE, base=view.champion)
-        return Swap(model, "continued")
+        rows = np.arange(int(view.stream.edges[start]), view.end)
+        return Swap(view.fit(view.stream.problem, rows, None, way=Way.CONTINUE, base=self.first), "continued")

@@ -40,15 +40,17 @@ class Swap:
 class Policy(Protocol):
     """Decides at the start of each window whether another model takes office."""
 
-    def decide(self, view: View) -> Swap | None: ...
+    def decide(self, view: View) -> Swap | None:
+        """Return what takes office, or None."""
+        ...
 
 
 @dataclass(eq=False)
 class View:
     """What is known at the start of a window: all rows before it, and labels up to the window `known`.
 
-    `served` are the models that answered the windows so far, by window; `newly` the windows whose labels became known
-    since the start of the window before.
+    `served` are the models that answered the windows so far, by window. A policy adds to `spent` the CPU seconds that
+    other processes took for it.
     """
 
     bank: Bank
@@ -56,6 +58,7 @@ class View:
     window: int
     champion: Probe
     served: dict[int, Probe]
+    spent: float = 0.0
 
     @property
     def stream(self) -> Stream:
@@ -148,7 +151,8 @@ class Course:
     """What came of a policy on a stream: the summed loss of each judged window, the changes, and what it cost.
 
     `fitting` is the CPU time of every model that it asked for, as if nothing had been kept; `own` that of its own
-    thinking; `slowest` that of its slowest decision, fits included.
+    thinking; `slowest` that of its slowest decision, fits included. `fresh` are CPU seconds of some decisions that were
+    taken again with nothing kept.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -157,6 +161,7 @@ class Course:
     own: float = 0.0
     slowest: float = 0.0
     decisions: int = 0
+    fresh: list[float] = field(default_factory=list)
 
     @property
     def retrains(self) -> int:
@@ -194,7 +199,7 @@ def _decided(policy: Policy, view: View, course: Course) -> Swap | None:
     bank.forget_what_was_asked()
     fitted, started = bank.fitting, time.process_time()
     swap = policy.decide(view)
-    own = time.process_time() - started - (bank.fitting - fitted)
+    own = view.spent + time.process_time() - started - (bank.fitting - fitted)
     asked = sum(bank.asked.values())
     course.own += own
     course.fitting += asked

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -15,15 +14,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from tenure.training.probes import QuickProber
 
 from peers.monitors.replay import MOST_ROWS, spread
 from peers.streams.encoding import encoded
-from peers.streams.worlds import WORLDS, world
+from peers.streams.worlds import is_world, world
 from peers.suite import Entry, catalogue, classes_of
 from tenure.core.modelling import Floats, Indices, Task
 from tenure.core.ports import Problem
 from tenure.model.target import encode_target
-from tenure.training.probes import QuickProber
 
 WARM: Final = 0.22
 """The share of the rows from which the first model is learned, up to the next start of a window."""
@@ -131,13 +130,12 @@ class Stream:
 
 
 def load_stream(name: str, data: Path | None, *, most_rows: int = MOST_ROWS) -> Stream:
-    """Return the stream of a planted world (`sudden`, or `sudden-3` with another seed), or of a set of the catalogue."""
-    base, _, seed = name.partition("-")
-    if base in WORLDS:
-        entry, table = world(base, seed=int(seed or 0))
+    """Return the stream of a planted world, or of a set of the catalogue, by name."""
+    if is_world(name):
+        entry, table = world(name)
     else:
         if data is None:
-            raise SystemExit(f"Say with --data (or TENURE_DATA) where {name} is; planted worlds are {', '.join(WORLDS)}.")
+            raise SystemExit(f"Say with --data (or TENURE_DATA) where {name} is; it is no planted world.")
         (entry,) = catalogue(data, [name])
         if entry.time is None:
             raise SystemExit(f"{name} has no time column, so it is no stream.")
@@ -161,9 +159,7 @@ def stream_of(entry: Entry, table: pl.DataFrame, *, most_rows: int = MOST_ROWS) 
     answer = pl.String if labels else pl.Float64
     target = encode_target(table[entry.target].cast(answer), entry.task, labels)
     matrix, names, categorical = encoded(table.drop(entry.target), entry.time if dated else None, int(edges[first]))
-    problem = Problem(
-        entry.task, len(labels), matrix, names, categorical, target, seed=0, threads=1, in_time=True
-    )
+    problem = Problem(entry.task, len(labels), matrix, names, categorical, target, seed=0, threads=1, in_time=True)
     months = None
     if dated:
         months = (moments.dt.year().cast(pl.Int64) * 12 + moments.dt.month()).to_numpy()
@@ -243,5 +239,3 @@ def _measured(stream: Stream) -> Stream:
     constant = float(stream.losses(everything, plain).mean())
     skill = constant - float(stream.losses(everything, answers).mean())
     return replace(stream, constant=constant, skill=max(skill, 0.02 * constant))
-
-
