@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from tenure.training.probes import QuickProber
 
 from peers.streams.stream import Stream
 from tenure.core.modelling import Floats, Indices, Task
 from tenure.core.ports import Probe, Prober, Problem
 from tenure.core.retraining import Way
+from tenure.training.probes import QuickProber
 
 _MOST_BYTES: Final = 2_000_000_000
 _MOST_PROBES: Final = 16

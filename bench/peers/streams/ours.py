@@ -12,16 +12,16 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-from tenure.retraining.consider import consider
-from tenure.retraining.history import History, Incumbent, Making, Terms
-from tenure.retraining.making import make
-from tenure.training.probes import QuickProber
 
 from peers.streams.replay import Swap, View
 from peers.streams.stream import HORIZON, Stream
 from tenure.core.modelling import Floats, Indices
 from tenure.core.ports import Prober
 from tenure.core.retraining import Prospect, Recipe, Way
+from tenure.retraining.consider import consider
+from tenure.retraining.history import History, Incumbent, Making, Terms
+from tenure.retraining.making import make
+from tenure.training.probes import QuickProber
 
 FORMER: Final = 5
 """Earlier champions that may be brought back."""

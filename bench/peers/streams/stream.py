@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from tenure.training.probes import QuickProber
 
 from peers.monitors.replay import MOST_ROWS, spread
 from peers.streams.encoding import encoded
@@ -23,6 +22,7 @@ from peers.suite import Entry, catalogue, classes_of
 from tenure.core.modelling import Floats, Indices, Task
 from tenure.core.ports import Problem
 from tenure.model.target import encode_target
+from tenure.training.probes import QuickProber
 
 WARM: Final = 0.22
 """The share of the rows from which the first model is learned, up to the next start of a window."""

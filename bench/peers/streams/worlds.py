@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from tenure.testing.named import NAMES, named_business
 
 from peers.suite import Entry
 from tenure.core.modelling import Task
+from tenure.testing.named import NAMES, named_business
 
 WORLDS: Final = ("sudden", "gradual", "recurring", "moving_inputs", "base_rate", "quiet")
 """The relation breaks; turns slowly; comes and goes; only columns move; only the share of yes moves; nothing does."""
