@@ -16,6 +16,8 @@ from tenure.training.boosting import binned_rows
 _ROUNDS: Final = 60
 _MORE_ROUNDS: Final = 0.2
 """Rounds that a continued model gets, as a share of the first ones."""
+_LARGEST_STEP: Final = 2.0
+"""Of a leaf grown on top of sure answers: where those are wrong, Newton's step is far too long."""
 _OBJECTIVES: Final = {Task.BINARY: "binary", Task.MULTICLASS: "multiclass", Task.REGRESSION: "l2"}
 _FEWEST_IN_LEAF: Final = 20
 
@@ -92,7 +94,10 @@ class QuickProber:
             part.set_weight(weight)
         if start is not None:
             part.set_init_score(start)
-        return lgb.train(self._params(problem, len(rows)), part, num_boost_round=rounds)
+        params = self._params(problem, len(rows))
+        if start is not None and problem.task.is_classification:
+            params["max_delta_step"] = _LARGEST_STEP
+        return lgb.train(params, part, num_boost_round=rounds)
 
     def _with_new_leaves(
         self, problem: Problem, rows: Indices, weight: Floats | None, base: TreeProbe, mix: float
