@@ -49,8 +49,8 @@ def test_with_late_outcomes_it_is_answered_when_they_are_known() -> None:
 
 
 def test_where_nothing_changes_nothing_is_made() -> None:
-    told = [_ask(stream(seed=seed), window).chosen for seed in range(12) for window in (10, 13, 16)]
-    assert sum(recipe is not None for recipe in told) <= 2
+    told = [_ask(stream(seed=seed), window).chosen for seed in range(8) for window in (10, 14)]
+    assert sum(recipe is not None for recipe in told) <= 1
 
 
 def test_what_is_not_known_yet_changes_nothing() -> None:

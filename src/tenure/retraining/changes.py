@@ -13,6 +13,7 @@ from tenure.retraining.making import make
 _SURE: Final = 5.0
 """Standard errors: over some fifty places the largest stays below it in all but one of 10,000 calm stretches."""
 _FEWEST: Final = 2
+_LEAST: Final = 1e-18
 _WINDOWS: Final = 12
 """Windows that are looked at."""
 
@@ -52,10 +53,11 @@ def _split(losses: Floats) -> int | None:
     places = np.arange(_FEWEST, count - _FEWEST + 1)
     if len(places) == 0 or count < 3 * _FEWEST:
         return None
+    losses = losses - losses.mean()
     sums, squares = np.cumsum(losses), np.cumsum(np.square(losses))
     before, after = sums[places - 1] / places, (sums[-1] - sums[places - 1]) / (count - places)
     within = squares[-1] - places * before**2 - (count - places) * after**2
-    error = np.sqrt(np.maximum(within, 1e-300) / (count - 2) * (1 / places + 1 / (count - places)))
+    error = np.sqrt(np.maximum(within, _LEAST) / (count - 2) * (1 / places + 1 / (count - places)))
     size = np.abs(after - before) / error
     best = int(size.argmax())
     return int(places[best]) if size[best] > _SURE else None
