@@ -17,6 +17,7 @@ from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
 from tenure.engine.ladder import climb
 from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.exclusions import Exclusions, Period
 from tenure.state.ladder import Ladder
 
 Open = Callable[..., Business]
@@ -73,6 +74,33 @@ def test_a_version_as_good_as_the_champion_climbs_to_the_office_by_what_it_shows
     assert 0 == in_earnest[0] < in_earnest[1] < in_earnest[2]
     assert climb(world.workspace) == ()
     assert world.workspace.ledger.verify() > 0
+
+
+def test_a_version_that_is_better_beyond_chance_need_not_wait_for_all_its_rows(business: Open, tmp_path: Path) -> None:
+    world = business(FASTER.replace("150", "100000"))
+    workspace = world.workspace
+    worse = registered(workspace, tmp_path / "worse", sharper(6.0), honest=True)
+    workspace.registry.move({Alias.CHAMPION: worse}, actor="test", reason="the world moved")
+    better = registered(workspace, tmp_path / "better", sharper(1 / 6.3), honest=True)
+    on_the_ladder(workspace, better)
+    taken = world.climb_on(4)
+    assert _places(taken) == [(Step.CANARY, 0.05), (Step.CANARY, 0.25), (Step.OFFICE, 1.0)]
+    assert all("better than v2 beyond chance" in rung.says for rung in taken)
+
+
+def test_rows_of_times_that_nothing_is_learned_from_tell_nothing(business: Open, tmp_path: Path) -> None:
+    world = business()
+    workspace = world.workspace
+    on_the_ladder(workspace, registered(workspace, tmp_path / "second", sharper(6.0), honest=True))
+    begin = world.clock()
+    world.rows(250)
+    broken = Period.between(begin, world.clock() + timedelta(seconds=1))
+    Exclusions(workspace.database, workspace.ledger).add(broken, cause="a broken feed", actor="ada")
+    assert climb(workspace) == ()
+    Exclusions(workspace.database, workspace.ledger).undo(
+        Exclusions(workspace.database, workspace.ledger).active()[0].number, reason="it was whole", actor="ada"
+    )
+    assert climb(workspace)[0].step is Step.WITHDRAWN
 
 
 def test_looking_again_at_the_same_changes_nothing(business: Open, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -13,10 +13,9 @@ from tenure.core.errors import ArtifactError, BundleError
 from tenure.core.evidence import Finding, Measurement, Threshold, blocking
 from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
-from tenure.core.modelling import Floats
 from tenure.engine.guards import collapse, disagreement, empty_answers, moved, tried
-from tenure.engine.pairs import Voice, pairs_of, rows_since
-from tenure.engine.sequential import CANARY_BAR, harm_finding
+from tenure.engine.pairs import Pairs, Voice, pairs_of, rows_since
+from tenure.engine.sequential import CANARY_BAR, harm_finding, leads
 from tenure.engine.spans import Pace, pace_of
 from tenure.engine.workspace import Workspace
 from tenure.release.climbing import Place, place_above, rise, withdraw
@@ -96,6 +95,9 @@ def judge(workspace: Workspace, rung: Rung) -> Judgement:
         return Judgement(evidence, place, against=stopped[0].says)
     if shown.rows >= shown.wanted and shown.windows >= 1:
         return Judgement(evidence, place, is_enough=True)
+    if leads(sight.harm) and sight.rows.height >= _LEAST_ROWS:
+        why = f"It is better than v{rung.against} beyond chance on the same rows, and need not wait for more."
+        return Judgement(evidence, place, is_enough=True, why=why)
     patience = workspace.project.promotion.patience
     if sight.waited < patience:
         return Judgement(evidence, place)
@@ -140,7 +142,6 @@ def _look(workspace: Workspace, rung: Rung) -> _Sight:
     pairs = pairs_of(workspace, rows, one, other, beside)
     here = rows.filter(pl.col("at") >= since)
     waited = pace.passed(here, since, workspace.context.clock())
-    known_here = pairs.said_at[pairs.said_at >= since.timestamp()]
     return _Sight(
         workspace,
         rung,
@@ -149,7 +150,7 @@ def _look(workspace: Workspace, rung: Rung) -> _Sight:
         here,
         beside,
         waited,
-        _shown(workspace, rung, pace, here, known_here, waited),
+        _shown(workspace, rung, pace, here, pairs, waited),
         harm_finding(workspace, one, other, pairs, bar=CANARY_BAR),
     )
 
@@ -164,7 +165,7 @@ def entered(rungs: Sequence[Rung], rung: Rung) -> Rung:
     return first
 
 
-def _shown(workspace: Workspace, rung: Rung, pace: Pace, rows: pl.DataFrame, known_at: Floats, waited: float) -> _Shown:
+def _shown(workspace: Workspace, rung: Rung, pace: Pace, rows: pl.DataFrame, pairs: Pairs, waited: float) -> _Shown:
     promotion = workspace.project.promotion
     if rung.step is Step.SHADOW:
         return _Shown(rows.height, promotion.shadow_rows, waited, "rows beside it")
@@ -172,10 +173,12 @@ def _shown(workspace: Workspace, rung: Rung, pace: Pace, rows: pl.DataFrame, kno
     if pace.is_slow or nobody_can_tell:
         return _Shown(rows.height, promotion.canary_rows, waited, "rows, whose outcomes take too long to wait for")
     since = _moment(rung.since)
-    latest = since + timedelta(seconds=max(float(known_at.max()) - since.timestamp(), 0.0)) if known_at.size else since
+    said_at = pairs.said_at[pairs.said_at >= since.timestamp()]
+    known = round(said_at.size / pairs.share)
+    latest = datetime.fromtimestamp(float(said_at.max()), UTC) if known else since
     size = workspace.project.monitoring.window_rows
-    windows = known_at.size / size if size is not None else pace.passed(rows, since, latest)
-    return _Shown(known_at.size, promotion.canary_rows, windows, "rows whose outcome is known")
+    windows = known / size if size is not None else pace.passed(rows, since, latest)
+    return _Shown(known, promotion.canary_rows, windows, "rows whose outcome is known")
 
 
 def _enough(sight: _Sight) -> Iterator[Finding]:

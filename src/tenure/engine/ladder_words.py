@@ -39,9 +39,8 @@ def standing_words(workspace: Workspace) -> str | None:
 
 def next_words(promotion: PromotionSection, rung: Rung) -> str:
     """Return what the next step is, and what it needs, in a sentence."""
-    return (
-        f"Next: {_then(place_above(promotion, rung))}, after {_wanted(promotion, rung)}, if nothing speaks against it."
-    )
+    then, wanted = _then(place_above(promotion, rung)), _wanted(promotion, rung)
+    return f"Next: {then}, after {wanted}, or once it is better beyond chance, if nothing speaks against it."
 
 
 def _then(place: Place) -> str:

@@ -20,6 +20,7 @@ from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import Targets
 from tenure.core.modelling import Floats, Indices, Leaderboard, Task
 from tenure.core.value import Flags
+from tenure.engine.logged_rows import excluded_periods
 from tenure.engine.routing import falls_within
 from tenure.engine.workspace import Workspace
 from tenure.model.scorer import Scorer
@@ -112,7 +113,7 @@ class Pairs:
     """Rows whose outcome is known, in the order in which it became so, with the answers of two versions.
 
     `target` holds class codes or values, `one` and `other` answers (n, k) or (n,); `event_at` (seconds since 1970) is
-    what time a row is about, `said_at` when it was answered.
+    what time a row is about, `said_at` when it was answered. `share` is the part of all such rows that is here.
     """
 
     target: Targets
@@ -120,15 +121,22 @@ class Pairs:
     other: Floats
     event_at: Floats
     said_at: Floats
+    share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.target)
 
 
 def rows_since(workspace: Workspace, versions: Sequence[ModelVersion], since: datetime) -> pl.DataFrame:
-    """Return what these versions said since then, as `Traffic.joined` gives it without features."""
+    """Return what these versions said since then, as `Traffic.joined` gives it without features.
+
+    Rows of times that nothing is learned from (broken feeds) tell nothing of a version either.
+    """
     rows = workspace.traffic.joined(features=False, said_since=since)
-    return rows.filter(pl.col("version").is_in([version.number for version in versions]))
+    told = pl.col("version").is_in([version.number for version in versions])
+    for period in excluded_periods(workspace):
+        told &= ~pl.col("event_at").is_between(period.begin, period.end, closed="left")
+    return rows.filter(told)
 
 
 def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice, beside: pl.DataFrame | None) -> Pairs:
@@ -143,7 +151,7 @@ def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice,
     task, classes = workspace.project.project.task, one.scorer.model.classes
     comparable = classes == other.scorer.model.classes
     known = usable(rows if comparable else rows.clear(), task=task, classes=classes)
-    known = _few(known.sort("known_at", "event_at", "id"))
+    known, share = _few(known.sort("known_at", "event_at", "id"))
     ours, theirs = one.answers(known, beside), other.answers(known)
     kept = np.flatnonzero(~unanswered(ours) & ~unanswered(theirs))
     known = known[kept]
@@ -153,6 +161,7 @@ def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice,
         other=theirs[kept],
         event_at=moments_of(known["event_at"]),
         said_at=moments_of(known["at"]),
+        share=share,
     )
 
 
@@ -162,12 +171,12 @@ def unanswered(said: Floats) -> Flags:
     return missing if said.ndim == 1 else np.asarray(missing.any(axis=1))
 
 
-def _few(rows: pl.DataFrame) -> pl.DataFrame:
+def _few(rows: pl.DataFrame) -> tuple[pl.DataFrame, float]:
     share = 1.0
     while rows.height > _MOST_ROWS:
         share /= 2
         rows = rows.filter(pl.Series([falls_within(share, ident) for ident in rows["id"]], dtype=pl.Boolean))
-    return rows
+    return rows, share
 
 
 def _logged(rows: pl.DataFrame, names: Sequence[str]) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from tenure.core.evidence import Finding, Measurement, Threshold
@@ -35,7 +36,13 @@ def harm_finding(workspace: Workspace, one: Voice, other: Voice, pairs: Pairs, *
     least, span = _block(workspace.project.monitoring)
     block = blocks_of(pairs.event_at, least=least, span=span)
     harm = harm_of(excess, block, margin=stick.margin, spread=stick.spread)
-    return () if not harm.blocks else (_told(one, other, stick, harm, bar),)
+    lead = harm_of(-excess, block, margin=stick.margin, spread=stick.spread).wealth
+    return () if not harm.blocks else (_told(one, other, stick, harm, lead, bar),)
+
+
+def leads(evidence: Iterable[Finding]) -> bool:
+    """Say whether the same bets, made the other way round, show that a version is better beyond chance."""
+    return any(f.check == HARM and f.measurement.evidence["lead"] >= CANARY_BAR for f in evidence)
 
 
 def _block(monitoring: MonitoringSection) -> tuple[int, float]:
@@ -45,14 +52,15 @@ def _block(monitoring: MonitoringSection) -> tuple[int, float]:
     return _LEAST_ROWS, (monitoring.window_seconds or 0.0) / _PARTS
 
 
-def _told(one: Voice, other: Voice, stick: Yardstick, harm: Harm, bar: float) -> Finding:
+def _told(one: Voice, other: Voice, stick: Yardstick, harm: Harm, lead: float, bar: float) -> Finding:
     ours, theirs, size = one.version.label, other.version.label, f"{figure(abs(harm.excess))}"
     more = "more" if harm.excess > 0 else "less"
     says = (
         f"On the same {harm.rows:,} rows {ours} loses {size} {more} a row than {theirs} ({stick.metric.label}, "
         f"{figure(harm.low)} to {figure(harm.high)})"
     )
-    beyond = "; that is harm beyond chance" if harm.wealth >= bar else "; no harm is shown"
+    better = "; that is better beyond chance" if lead >= CANARY_BAR else "; no harm is shown"
+    beyond = "; that is harm beyond chance" if harm.wealth >= bar else better
     measured = Measurement(
         HARM,
         harm.wealth,
@@ -64,6 +72,7 @@ def _told(one: Voice, other: Voice, stick: Yardstick, harm: Harm, bar: float) ->
             "rows": harm.rows,
             "blocks": harm.blocks,
             "excess": harm.excess,
+            "lead": lead,
             "margin": stick.margin,
             "loss": stick.metric.name,
             "version": one.version.number,
