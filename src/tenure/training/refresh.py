@@ -82,7 +82,8 @@ class _Matter:
         if self.moments is None:
             return np.arange(at)
         delay = timedelta(seconds=self.ctx.project.data.outcome_delay) // timedelta(microseconds=1)
-        return np.flatnonzero(self.moments[:at] < self.moments[at] - delay + 1)
+        known: Indices = np.flatnonzero(self.moments[:at] <= self.moments[at] - delay)
+        return known
 
     def made_from(self, known: Indices) -> FittedModel:
         """Return the model that the recipe makes of what was known; as it is where that is too little."""
