@@ -64,6 +64,11 @@ def test_every_key_of_every_section_is_there_and_each_comment_can_be_taken_away(
         "webhook_secret",
         "email_from",
         "smtp",
+        "retrain_cost",
+        "retrains_per_month",
+        "compute_per_month",
+        "quiet_hours",
+        "approval_url",
     )
     free = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.M)
     free = re.sub(rf"^({'|'.join(examples)}) = .*$", "", free, flags=re.M).replace('available = "after"', "")

@@ -63,10 +63,13 @@ class OperationsSection(Section):
     horizon: int = Field(4, ge=1, description="Windows over which a new model must earn its cost.")
     max_age: int = Field(26, ge=1, description="Windows after which the question is asked whatever is seen.")
     retrains_per_month: int | None = Field(None, ge=0, description="At most so many retrainings in 30 days.")
-    compute_per_month: Duration | None = Field(None, gt=0, description="At most so much training time in 30 days.")
+    compute_per_month: Duration | None = Field(
+        None, gt=0, examples=["10h"], description="At most so much training time in 30 days."
+    )
     quiet_hours: str | None = Field(
         None,
         pattern=r"^\d{2}:\d{2}-\d{2}:\d{2}$",
+        examples=["22:00-06:00"],
         description="'22:00-06:00': no retraining and no promotion then; a rollback is always allowed.",
     )
     quiet_days: list[str] = Field(
@@ -75,7 +78,9 @@ class OperationsSection(Section):
     )
     time_zone: str = Field("UTC", description="Of quiet hours and days, as in 'Europe/Berlin'.")
     approval_url: str | None = Field(
-        None, description="Where people reach the server, as in https://models.shop.example: links to approve go there."
+        None,
+        examples=["https://models.shop.example"],
+        description="Where people reach the server, as in https://models.shop.example: links to approve go there.",
     )
 
     @property

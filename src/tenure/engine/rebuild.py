@@ -170,13 +170,15 @@ def _corrections(model: FittedModel, matrix: Floats) -> tuple[Correction, ...]:
     for other in others:
         mean += other.weight * other.member.predict(matrix)
     steps = [Correction("weighted mean of the members", _numbers(mean))]
-    if not model.task.is_classification:
-        return tuple(steps)
-    warmed = tempered(mean, model.temperature)
-    if model.temperature != 1.0:
-        steps.append(Correction(f"temperature {model.temperature:.4g}", _numbers(warmed)))
+    said = mean
+    if model.task.is_classification and model.temperature != 1.0:
+        said = tempered(said, model.temperature)
+        steps.append(Correction(f"temperature {model.temperature:.4g}", _numbers(said)))
     if model.curve is not None:
-        steps.append(Correction("calibration curve", _numbers(model.curve(warmed))))
+        said = model.curve(said)
+        steps.append(Correction("calibration curve", _numbers(said)))
+    if model.correction is not None:
+        steps.append(Correction("correction by what came true since", _numbers(model.correction.apply(said))))
     return tuple(steps)
 
 
