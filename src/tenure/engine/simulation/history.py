@@ -91,6 +91,7 @@ def cut_history(
         HistoryError: too few rows to learn from, or too few windows after them.
     """
     times = history.times
+    whole_until = _us(until) if until is not None and _us(until) <= int(times[-1]) else None
     if until is not None:
         times = times[: int(np.searchsorted(times, _us(until)))]
     begin = int(np.searchsorted(times, _us(start))) if start is not None else int(LEARNED_SHARE * len(times))
@@ -107,7 +108,8 @@ def cut_history(
     return cut
 
 
-def _of_time(times: NDArray[np.int64], begin: int, monitoring: MonitoringSection) -> Cut:
+def _of_time(times: NDArray[np.int64], begin: int, monitoring: MonitoringSection, whole_until: int | None) -> Cut:
+    """Cut in windows of time; `whole_until` is up to when all rows are known to be there, None for who knows."""
     assert monitoring.window_seconds is not None  # a window is counted in rows or in time
     width, origin = round(1e6 * monitoring.window_seconds), _us(ORIGIN)
     if begin >= len(times):
@@ -120,9 +122,9 @@ def _of_time(times: NDArray[np.int64], begin: int, monitoring: MonitoringSection
     for number, at, count in zip(present.tolist(), begins.tolist(), counts.tolist(), strict=True):
         windows.append((learned + at, learned + at + count))
         moments.append((_moment(origin + number * width), _moment(origin + (number + 1) * width)))
-    # The last row may stand before its window's end by as much as rows stand apart.
-    gap = int(np.median(np.diff(times))) if len(times) > 1 else 0
-    if windows and _us(moments[-1][1]) > int(times[-1]) + max(gap, 1):
+    # The last row stands before its window's end by about as much as rows stand apart.
+    apart = int(np.median(np.diff(times))) if len(times) > 1 else 0
+    if windows and _us(moments[-1][1]) > (whole_until or int(times[-1]) + 2 * apart):
         windows, moments = windows[:-1], moments[:-1]
     return Cut(learned, tuple(windows), tuple(moments))
 
