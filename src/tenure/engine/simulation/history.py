@@ -96,7 +96,9 @@ def cut_history(
         times = times[: int(np.searchsorted(times, _us(until)))]
     begin = int(np.searchsorted(times, _us(start))) if start is not None else int(LEARNED_SHARE * len(times))
     cut = (
-        _of_rows(times, begin, monitoring.window_rows) if monitoring.window_rows else _of_time(times, begin, monitoring)
+        _of_rows(times, begin, monitoring.window_rows)
+        if monitoring.window_rows
+        else _of_time(times, begin, monitoring, whole_until)
     )
     if cut.learned == 0 or len(cut.windows) < FEWEST_WINDOWS:
         raise HistoryError(
