@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "log": ("Keep", "Show, export and prune the log of predictions and outcomes."),
     "monitor": ("Keep", "Judge recent traffic: data quality, drift, realised performance and value."),
     "diagnose": ("Keep", "Say why the model is not working: what changed, where, since when, how sure, what to do."),
+    "bisect": ("Keep", "Find the version, the window of traffic or the batch of training rows where a metric broke."),
     "watch": ("Keep", "Look at health and act on it: keep, retrain, roll back or escalate."),
     "simulate": (
         "Keep",

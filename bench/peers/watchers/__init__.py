@@ -1,0 +1,1 @@
+"""What `bench/lease.py` is made of: planted causes, watcher processes, the torture, and the judge."""
