@@ -11,9 +11,11 @@ from peers.watchers.plant import Cause, Planted
 from peers.watchers.torture import Tortured
 from tenure.core.errors import LedgerError
 from tenure.core.lifecycle import Action, Alias, Verb
-from tenure.engine.watch import ACTION_EVENT
+from tenure.engine.acts import BEGUN_EVENT
+from tenure.engine.events import ACTION_EVENT
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.ledger import Event
+from tenure.state.registry import MOVED_EVENT
 
 
 def judged(folder: Path, done: Tortured) -> tuple[list[str], dict[str, int]]:
@@ -25,7 +27,7 @@ def judged(folder: Path, done: Tortured) -> tuple[list[str], dict[str, int]]:
         except LedgerError as error:
             events, broken = 0, [error.message]
         acts = list(_acts(workspace))
-        broken += [*_twice(acts), *_rollbacks(workspace, acts, done.planted), *_walks(workspace, acts)]
+        broken += [*_twice(acts), *_begun(workspace), *_rollbacks(workspace, done.planted), *_walks(workspace, acts)]
         broken += _two_leaders(done)
         counted = Counter(action.verb.value for _, action in acts)
         runs = Counter(run.status for run in workspace.ledger.runs())
@@ -69,11 +71,11 @@ def _twice(acts: Sequence[tuple[Event, Action]]) -> Iterator[str]:
             yield f"two acts for one cause {identity}: {where}"
 
 
-def _rollbacks(workspace: Workspace, acts: Sequence[tuple[Event, Action]], planted: Sequence[Planted]) -> Iterator[str]:
+def _rollbacks(workspace: Workspace, planted: Sequence[Planted]) -> Iterator[str]:
     """Yield what is wrong with the moves of the office: each bad version is left once, and never comes back."""
     moves = [
         (event, event.data["moves"][Alias.CHAMPION.value])
-        for event in workspace.ledger.events(kind="aliases-moved")
+        for event in workspace.ledger.events(kind=MOVED_EVENT)
         if Alias.CHAMPION.value in event.data["moves"] and event.actor.startswith("watcher")
     ]
     bad = {one.version for one in planted if one.cause is Cause.BAD_RELEASE}
@@ -81,13 +83,20 @@ def _rollbacks(workspace: Workspace, acts: Sequence[tuple[Event, Action]], plant
     for version in sorted(bad):
         if left[version] > 1:
             yield f"v{version} was put out of office {left[version]} times"
-    noted = [event for event, action in acts if action.verb is Verb.ROLL_BACK and action.carried_out]
+    begun = {event.output for event in workspace.ledger.events(kind=BEGUN_EVENT)}
     for event, move in moves:
         if move["after"] in bad:
             yield f"event {event.seq} by {event.actor} put v{move['after']} back into office: {event.reason}"
-        is_rollback = event.run_id is None
-        if is_rollback and not any(event.inputs == act.inputs for act in noted):
-            yield f"event {event.seq} by {event.actor} rolled back from v{move['before']}, and no act says so"
+        if event.run_id is None and not begun & set(event.inputs):
+            yield f"event {event.seq} by {event.actor} rolled back from v{move['before']}, and no act was begun for it"
+
+
+def _begun(workspace: Workspace) -> Iterator[str]:
+    """Yield acts that were begun and noted as done never, or more than once."""
+    done = Counter(event.data.get("begun") for event in workspace.ledger.events(kind=ACTION_EVENT))
+    for event in workspace.ledger.events(kind=BEGUN_EVENT):
+        if done[event.seq] != 1:
+            yield f"the act of event {event.seq} by {event.actor} was noted as done {done[event.seq]} times"
 
 
 def _walks(workspace: Workspace, acts: Sequence[tuple[Event, Action]]) -> Iterator[str]:

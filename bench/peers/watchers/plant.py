@@ -43,8 +43,11 @@ folds = 2
 skip = [{checks}]
 [monitoring]
 window = "{window} rows"
+[promotion]
+steps = []
 [operations]
 autonomy = "auto"
+learn_from_log = false
 {state}
 """
 

@@ -19,7 +19,7 @@ from peers.watchers.plant import Cause, Planted, plant
 from peers.watchers.process import FileClock, watch, with_clock
 from tenure.core.errors import ProjectBusyError, TenureError
 from tenure.core.lifecycle import Verb
-from tenure.engine.watch import ACTION_EVENT
+from tenure.engine.events import ACTION_EVENT
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.host import process_birth
 from tenure.state.leases import Lease

@@ -92,6 +92,7 @@ def _origin(told: Why) -> list[tuple[str, str]]:
     if standing.move is not None:
         move = standing.move
         rows.append((f"{move.alias.value} since", f"{move.at}, by {move.actor}: {move.reason}"))
+    rows += [("ladder", f"{rung.since[:19]}, {rung.step.value}: {rung.says}") for rung in standing.rungs]
     return [*rows, *_decision(standing), *_walk(standing)]
 
 

@@ -9,10 +9,12 @@ from typing import Final
 
 from tenure.core.data import Snapshot
 from tenure.core.errors import RecordMissingError
+from tenure.core.ladder import Rung
 from tenure.core.lifecycle import Alias, AliasMove, GateDecision, ModelVersion, PredictionRecord
 from tenure.engine.plan import code_digest
 from tenure.engine.recall import record_in, records_of
 from tenure.engine.workspace import Workspace
+from tenure.state.ladder import Ladder
 from tenure.state.ledger import Run
 
 _OFFICE: Final = {None: Alias.CHAMPION, "canary": Alias.CHALLENGER}
@@ -27,7 +29,7 @@ class Standing:
     where that was before the answer (a server goes on for a moment). `decision` is the gate's about this version, in
     the walk that made it, `run`, out of `rows` rows read from `source` (`snapshot` is the record's digest); nothing
     of that is known of a version that no walk of this project made. `same_code` says whether this installation has
-    the code that made it.
+    the code that made it. `rungs` are the steps on the ladder that it had taken by then, oldest first.
     """
 
     office: Alias
@@ -40,6 +42,7 @@ class Standing:
     rows: int = 0
     source: str = ""
     same_code: bool = False
+    rungs: tuple[Rung, ...] = ()
 
     @property
     def was_decided_by_gate(self) -> bool:
@@ -58,7 +61,7 @@ def standing_of(workspace: Workspace, version: ModelVersion, said: PredictionRec
     try:
         run = workspace.ledger.run(version.run_id)
     except RecordMissingError:
-        return Standing(office, move, left)
+        return Standing(office, move, left, rungs=_steps(workspace, version.number, said.at))
     records = records_of(workspace, run.id)
     decision = record_in(records, "decision", GateDecision)
     snapshot = record_in(records, "snapshot", Snapshot)
@@ -73,7 +76,15 @@ def standing_of(workspace: Workspace, version: ModelVersion, said: PredictionRec
         rows=snapshot.rows,
         source=snapshot.source,
         same_code=run.data.get("code") == code_digest(),
+        rungs=_steps(workspace, version.number, said.at),
     )
+
+
+def _steps(workspace: Workspace, version: int, at: str) -> tuple[Rung, ...]:
+    """Return the steps on the ladder that a version had taken by a moment."""
+    moment = datetime.fromisoformat(at)
+    rungs = Ladder(workspace.registry).rungs()
+    return tuple(r for r in rungs if r.version == version and datetime.fromisoformat(r.since) <= moment)
 
 
 def _term(moves: Sequence[AliasMove], office: Alias, version: int, at: str) -> tuple[AliasMove | None, str | None]:

@@ -33,6 +33,8 @@ def _lines(told: Why) -> Iterator[str]:
         yield f"The row broke the data contract: {listing(broken)}.{aside}"
     yield _outcome(told)
     yield _right(told)
+    if told.standing.rungs:
+        yield f"Its last step on the ladder by then: {sentence(told.standing.rungs[-1].says)}"
     yield (
         "Made again from the stored model, the answer is the same to the last bit."
         if told.rebuilt.is_equal
