@@ -76,7 +76,7 @@ POLICIES: Final[dict[str, Callable[[Bank, int, Plan], Course]]] = {
     OURS: _ours,
     STATIC: lambda bank, delay, plan: replay(bank, Static(), delay),
     EACH: _every(),
-    "every window, newest quarter": _every(share=0.25),
+    "every window; newest quarter": _every(share=0.25),
     "every 4 windows": _every(gap=4),
     "monthly": lambda bank, delay, plan: replay(bank, Monthly(), delay),
     "first model continued": lambda bank, delay, plan: replay(bank, Continued(), delay),
