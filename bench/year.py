@@ -33,17 +33,17 @@ import numpy as np
 import polars as pl
 from loss import Postgres
 from sqlalchemy import select
-from tenure.state.ladder import LADDER_EVENT
-from tenure.testing.businesses import Batch, Business
-from tenure.testing.named import named_business, project_text
 
 from tenure.core.lifecycle import Action
 from tenure.engine.acts import ACTION_EVENT, BEGUN_EVENT
 from tenure.engine.prospects import PROSPECT_EVENT
 from tenure.engine.recall import records_of
 from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.ladder import LADDER_EVENT
 from tenure.state.registry import MOVED_EVENT
 from tenure.state.tables import OUTCOMES, PREDICTIONS
+from tenure.testing.businesses import Batch, Business
+from tenure.testing.named import named_business, project_text
 
 WEEK: Final = timedelta(weeks=1)
 ASKED_AT_ONCE: Final = 20
@@ -111,7 +111,7 @@ class Client:
                 if answer.status == 200:
                     return json.loads(read)
                 if answer.status != 503:
-                    raise SystemExit(f"{route}: {answer.status} {read[:500]!r}")
+                    raise RuntimeError(f"{route}: {answer.status} {read[:500]!r}")
             except (OSError, http.client.HTTPException):
                 pass
             with self._told.lock:
@@ -309,7 +309,7 @@ def _outcomes(batch: Batch, scale: Scale, client: Client) -> None:
     for begin in range(0, len(order), 50):
         some = order[begin : begin + 50]
         _sleep_until(datetime.fromtimestamp(known[min(begin + 49, len(known) - 1)] / 1e6, UTC))
-        client.outcomes([{"key": batch.keys[at], "value": by_key[batch.keys[at]].value} for at in some])
+        client.outcomes([{"key": batch.keys[at], "outcome": by_key[batch.keys[at]].value} for at in some])
 
 
 def _sleep_until(moment: datetime) -> None:

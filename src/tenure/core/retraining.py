@@ -30,7 +30,8 @@ class Recipe(Record):
 
     `name` is unique among the alternatives of a prospect. `share` is the part of the newest rows that is learned from
     (1 for all), `since` an ISO time before which nothing is; `half_life` (share of all history, in rows) halves the
-    weight of rows as they get older; `mix` is how much of an old leaf stays. `version` is what RESTORE restores.
+    weight of rows as they get older; `mix` is how much of an old leaf stays. `version` is what RESTORE restores. The gate
+    judges on the newest `judged` rows, which the judged twin does not learn; None for a share of all.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Recipe(Record):
     since: str | None = None
     mix: float | None = None
     version: int | None = None
+    judged: int | None = None
 
     @property
     def is_retraining(self) -> bool:

@@ -125,7 +125,7 @@ def asked_by(prospect: Prospect) -> Finding:
         prospect.probability,
         subject=None if prospect.chosen is None else prospect.chosen.name,
         says=prospect.says,
-        evidence={"version": prospect.version, "since": prospect.starts[-1] if prospect.starts else prospect.at},
+        evidence={"version": prospect.version, "since": max(prospect.starts, default=prospect.at)},
     )
     return Finding(PROSPECT, Verdict.WARN, measurement)
 

@@ -80,6 +80,7 @@ LIFECYCLE: Final = (
         "plan",
         ValidationPlan,
         ("project", "data", "validation", "training"),
+        takes=("recipe",),
         keeps=("blocks",),
     ),
     Stage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -20,7 +20,7 @@ from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.rules import RULES
 from tenure.promotion.compare import predictions, target_of
 from tenure.retraining.consider import consider
-from tenure.retraining.history import Terms
+from tenure.retraining.history import History, Terms
 from tenure.state.ledger import Event
 from tenure.training.probes import QuickProber
 
@@ -31,6 +31,8 @@ _LATEST: Final = 8
 """Windows whose rows say how many a window brings."""
 _MEMORY: Final = 12
 _SECOND: Final = 1_000_000
+_LEAST_JUDGED: Final = 200
+"""Rows that the gate judges a new model on, at least."""
 _SHARE_OF_WORTH: Final = 0.002
 
 
@@ -132,21 +134,37 @@ def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: P
     context = workspace.context
     memory = [
         context.artifacts.get_record(Prospect, event.output)
-        for event in _asked(workspace, version.number)
+        for event in reversed(_asked(workspace, version.number))
         if event.output is not None
     ]
-    return consider(
+    now = int(pin.as_of.timestamp() * _SECOND)
+    asked = consider(
         rows.history,
         rows.incumbent,
         _terms(workspace, version, rows),
         QuickProber(),
-        now=int(pin.as_of.timestamp() * _SECOND),
+        now=now,
         trigger=question.trigger,
         change=None if question.change is None else int(question.change.timestamp() * _SECOND),
         memory=memory,
         former=rows.former,
         deadline=context.deadline(_SECONDS),
     )
+    if asked.chosen is None:
+        return asked
+    return replace(asked, chosen=replace(asked.chosen, judged=_newest(rows.history, now)))
+
+
+def _newest(history: History, now: int) -> int:
+    """Return how many rows the newest ripe windows hold, as many of them as the gate needs to judge."""
+    ripe = history.ripe(now)
+    known = history.usable & (history.known <= now)
+    count = 0
+    for at in reversed(ripe):
+        count = int(np.sum(known & (history.window >= history.numbers[at])))
+        if count >= _LEAST_JUDGED:
+            break
+    return count
 
 
 def _terms(workspace: Workspace, version: ModelVersion, rows: RowsSoFar) -> Terms:

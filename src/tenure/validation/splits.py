@@ -92,16 +92,21 @@ def _portions(members: int, wanted: Floats, kind: int) -> Indices:
 
 
 def time_blocks(
-    moments: Floats, count: int, *, delay: float = 0.0, classes: NDArray[np.int64] | None = None
+    moments: Floats,
+    count: int,
+    *,
+    delay: float = 0.0,
+    classes: NDArray[np.int64] | None = None,
+    newest: int | None = None,
 ) -> Blocks | None:
     """Cut rows into `count` blocks in the order of time; equal moments never lie in two blocks.
 
     `moments` (seconds) never fall. An outcome is known `delay` seconds after its row. The first block ends where every
-    class of `classes` (codes, where given) has been seen and enough outcomes are known; the others are of equal size.
-    Returns None where that leaves fewer than three blocks.
+    class of `classes` (codes, where given) has been seen and enough outcomes are known; the others are of equal size,
+    but the last, where `newest` says how many rows it is to hold. Returns None where that leaves fewer than three blocks.
     """
     known_at = moments + delay
-    starts = _starts(moments, known_at, count, _rows_until_complete(classes))
+    starts = _starts(moments, known_at, count, _rows_until_complete(classes), newest=newest)
     if starts is None:
         return None
     block = np.searchsorted(starts, np.arange(len(moments)), side="right") - 1
@@ -138,15 +143,18 @@ def group_time_blocks(
     return blocks if min(int(np.bincount(block)[1:].min()), int(learned)) >= least else None
 
 
-def _starts(moments: Floats, known_at: Floats, count: int, complete: int) -> Indices | None:
+def _starts(
+    moments: Floats, known_at: Floats, count: int, complete: int, *, newest: int | None = None
+) -> Indices | None:
     """Return the first row of each block; None where no three blocks can be had.
 
     `moments` decide the block, `known_at` (both sorted) when an outcome may be learned from; `complete` is how many
     known outcomes hold every class.
     """
     rows = len(moments)
+    equal, end = (count - 1, rows) if newest is None else (count - 2, rows - newest)
     changes = np.flatnonzero(np.diff(moments) > 0) + 1
-    changes = changes[changes <= _LATEST_START * rows]
+    changes = changes[changes <= _LATEST_START * end]
     share = rows / count
     learnable = np.minimum(np.searchsorted(known_at, moments[changes], side="right"), changes)
     fit = learnable >= max(complete, min(_SMALLEST_BLOCK * 2 * share, 0.5 * rows))
@@ -156,7 +164,7 @@ def _starts(moments: Floats, known_at: Floats, count: int, complete: int) -> Ind
     starts = [0, first]
     all_changes = np.flatnonzero(np.diff(moments) > 0) + 1
     for number in range(1, count - 1):
-        place = first + (rows - first) * number / (count - 1)
+        place = first + (end - first) * number / equal
         later = all_changes[all_changes > starts[-1]]
         if later.size == 0:
             break

@@ -14,6 +14,7 @@ from tenure.core.evidence import QualityReport
 from tenure.core.metrics import DEFAULT_METRIC, metric_named
 from tenure.core.modelling import Indices, Scheme, ValidationPlan
 from tenure.core.ports import Context, Deadline
+from tenure.core.retraining import Recipe
 from tenure.model.target import encode_target
 from tenure.validation.detect import Structure, detect_structure
 from tenure.validation.naive import Comparison, Sample, compare_splits, most_rows, sample_rows
@@ -45,13 +46,14 @@ class _Split:
 
 
 def design_validation(
-    ctx: Context, snapshot: Snapshot, quality: QualityReport, *, compare: bool = True
+    ctx: Context, snapshot: Snapshot, quality: QualityReport, recipe: Recipe | None = None, *, compare: bool = True
 ) -> ValidationPlan:
     """Choose how candidates will be compared, and say why in one sentence.
 
     Time comes first because it copies how the model will be used; a group that owns several rows is kept on one side
     of every split; exact copies too. `validation.splitter` overrules the choice. `compare` also asks a quick model
-    what a plain random split would have claimed.
+    what a plain random split would have claimed. A `recipe` says how many of the newest rows judge; what it promises
+    was asked on the rows before, so no random split is asked about.
 
     Raises:
         ConfigError: the project asks for a metric or splitter that does not fit the data.
@@ -63,7 +65,7 @@ def design_validation(
     structure = detect_structure(frame, snapshot.schema, frozenset(quality.dropped))
     target = encode_target(frame[snapshot.schema.target or ""], task, snapshot.classes)
     strata = strata_of(target, classification=task.is_classification)
-    split = _choose(ctx, structure, strata)
+    split = _choose(ctx, structure, strata, None if recipe is None else recipe.judged)
     ctx.log.note(f"{split.splitter}: {split.reason}")
     group = structure.group if split.splitter.startswith("group") or split.units is structure.groups else None
     time = structure.time if split.splitter.endswith("time-blocks") else None
@@ -79,17 +81,17 @@ def design_validation(
         embargo_seconds=split.embargo,
         made_from=(snapshot.digest, quality.digest),
     )
-    if not compare:
+    if not compare or recipe is not None:
         return plan
     said = _against_naive(ctx, snapshot, quality, frame, split, plan, deadline)
     return replace(plan, naive=said.naive, planned=said.planned, naive_says=said.says)
 
 
-def _choose(ctx: Context, structure: Structure, strata: Indices) -> _Split:
+def _choose(ctx: Context, structure: Structure, strata: Indices, newest: int | None) -> _Split:
     wish = ctx.project.validation.splitter
     if wish is not None:
-        return _asked_for(ctx, structure, strata, wish)
-    split = _in_time(ctx, structure, strata)
+        return _asked_for(ctx, structure, strata, wish, newest)
+    split = _in_time(ctx, structure, strata, newest)
     if split is not None:
         return split
     if len(strata) > _HOLDOUT_FROM:
@@ -108,7 +110,7 @@ def _owners(structure: Structure) -> int:
     return 0 if structure.groups is None else int(np.unique(structure.groups).size)
 
 
-def _asked_for(ctx: Context, structure: Structure, strata: Indices, wish: str) -> _Split:
+def _asked_for(ctx: Context, structure: Structure, strata: Indices, wish: str, newest: int | None) -> _Split:
     """Follow `validation.splitter`.
 
     Raises:
@@ -116,9 +118,9 @@ def _asked_for(ctx: Context, structure: Structure, strata: Indices, wish: str) -
     """
     split: _Split | None = None
     if wish == "time-blocks":
-        split = _forward(ctx, structure, strata)
+        split = _forward(ctx, structure, strata, newest)
     elif wish == "group-time-blocks":
-        split = _in_time(ctx, structure, strata)
+        split = _in_time(ctx, structure, strata, newest)
     elif wish == "group-k-fold" and _owners(structure) > 1:
         split = _by_group(ctx, structure, strata)
     elif wish == "holdout":
@@ -143,7 +145,7 @@ def _fold_count(ctx: Context, rows: int) -> int:
     return max(2, min(_FOLDS_OF_FEW if few else spec.folds, rows))
 
 
-def _in_time(ctx: Context, structure: Structure, strata: Indices) -> _Split | None:
+def _in_time(ctx: Context, structure: Structure, strata: Indices, newest: int | None) -> _Split | None:
     """Cut in time, with new groups in every block where groups come and go; None where time cannot be cut in three."""
     if structure.moments is None:
         return None
@@ -157,10 +159,10 @@ def _in_time(ctx: Context, structure: Structure, strata: Indices) -> _Split | No
                 "so models are judged on later rows of groups they have never seen."
             )
             return _Split("group-time-blocks", Scheme.FORWARD, blocks, reason, delay, structure.groups)
-    return _forward(ctx, structure, strata)
+    return _forward(ctx, structure, strata, newest)
 
 
-def _forward(ctx: Context, structure: Structure, strata: Indices) -> _Split | None:
+def _forward(ctx: Context, structure: Structure, strata: Indices, newest: int | None) -> _Split | None:
     """Cut in time; where the outcome is known too late for any past to learn from, say so and ignore the delay."""
     if structure.moments is None:
         return None
@@ -171,7 +173,9 @@ def _forward(ctx: Context, structure: Structure, strata: Indices) -> _Split | No
     )
     if structure.groups is not None:
         reason += f" (values of {structure.group!r} go on through time and may lie on both sides)"
-    blocks = time_blocks(structure.moments, count, delay=delay, classes=classes)
+    if newest is not None and (newest >= len(strata) // 2 or count < 3):
+        newest = None
+    blocks = time_blocks(structure.moments, count, delay=delay, classes=classes, newest=newest)
     if blocks is not None:
         waits = f", each outcome known {_days(delay)} late" if delay else ""
         return _Split("time-blocks", Scheme.FORWARD, blocks, f"{reason}{waits}.", delay)
