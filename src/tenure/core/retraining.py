@@ -30,8 +30,8 @@ class Recipe(Record):
 
     `name` is unique among the alternatives of a prospect. `share` is the part of the newest rows that is learned from
     (1 for all), `since` an ISO time before which nothing is; `half_life` (share of all history, in rows) halves the
-    weight of rows as they get older; `mix` is how much of an old leaf stays. `version` is what RESTORE restores. The gate
-    judges on the newest `judged` rows, which the judged twin does not learn; None for a share of all.
+    weight of rows as they get older; `mix` is how much of an old leaf stays. `version` is what RESTORE restores. The
+    gate judges on the newest `judged` rows, which the judged twin does not learn; None for a share of all.
     """
 
     name: str

@@ -11,14 +11,12 @@ import numpy as np
 from tenure.core.evidence import Verdict
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import ModelVersion
-from tenure.core.modelling import Leaderboard
 from tenure.core.retraining import Prospect
 from tenure.engine.logged_rows import Pin, pinned
 from tenure.engine.rows_so_far import RowsSoFar, rows_so_far
 from tenure.engine.workspace import Workspace
 from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.rules import RULES
-from tenure.promotion.compare import predictions, target_of
 from tenure.retraining.consider import consider
 from tenure.retraining.history import History, Terms
 from tenure.state.ledger import Event
@@ -141,7 +139,7 @@ def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: P
     asked = consider(
         rows.history,
         rows.incumbent,
-        _terms(workspace, version, rows),
+        _terms(workspace, rows),
         QuickProber(),
         now=now,
         trigger=question.trigger,
@@ -167,27 +165,15 @@ def _newest(history: History, now: int) -> int:
     return count
 
 
-def _terms(workspace: Workspace, version: ModelVersion, rows: RowsSoFar) -> Terms:
+def _terms(workspace: Workspace, rows: RowsSoFar) -> Terms:
     """Return what is asked of a new model; its cost, where nobody says it, is 0.2 % of the model's worth."""
-    operations = workspace.project.operations
-    told = operations.retrain_cost if rows.is_money else None
-    worth = skill_of(workspace, version, rows) * rows.volume * operations.horizon
+    operations, worth = workspace.project.operations, rows.worth
+    told = operations.retrain_cost if worth.is_money else None
     return Terms(
         volume=rows.volume,
-        cost=_SHARE_OF_WORTH * worth if told is None else told,
+        cost=_SHARE_OF_WORTH * worth.skill * rows.volume * operations.horizon if told is None else told,
         horizon=operations.horizon,
         bar=operations.certainty,
-        unit=rows.unit,
+        unit=worth.unit,
         seed=workspace.context.seed,
     )
-
-
-def skill_of(workspace: Workspace, version: ModelVersion, rows: RowsSoFar) -> float:
-    """Return how much less a row costs by the model than by the baseline, on rows that neither learned from."""
-    board = workspace.context.artifacts.get_record(Leaderboard, version.leaderboard)
-    task = rows.history.problem.task
-    own, plain = (workspace.context.artifacts.get_table(digest) for digest in (board.oof, board.baseline_oof))
-    target = target_of(own, task)
-    loss = rows.loss_on(target)
-    every = np.arange(len(target))
-    return max(float(np.mean(loss(every, predictions(plain, task)) - loss(every, predictions(own, task)))), 0.0)

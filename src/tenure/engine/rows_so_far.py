@@ -6,7 +6,7 @@ rows of the log. The model's own encoding is used, so that nothing is fitted bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,17 +18,16 @@ from numpy.typing import NDArray
 from tenure.core.data import Snapshot
 from tenure.core.evidence import QualityReport
 from tenure.core.lifecycle import Alias, ModelVersion
-from tenure.core.metrics import log_losses, positive
-from tenure.core.modelling import Floats, Indices, Task
+from tenure.core.modelling import Floats, Indices
 from tenure.core.ports import Problem
 from tenure.core.project import Project
 from tenure.core.retraining import Recipe, Way
-from tenure.core.value import acted, cost_of_errors, realised, share_of_actions
 from tenure.engine.logged_rows import Pin, logged
 from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import pin_of
 from tenure.engine.source_looks import known_fingerprint
 from tenure.engine.workspace import Workspace
+from tenure.engine.worth import Worth, worth_of
 from tenure.ingest.stage import ingest
 from tenure.model.fitted import FittedModel
 from tenure.model.scorer import Scorer
@@ -39,7 +38,6 @@ from tenure.state.features import feature
 from tenure.state.registry import Registry
 
 Moments = NDArray[np.int64]
-Loss = Callable[[Indices, Floats], Floats]
 _ALL: Final = Recipe("all")
 _SECOND: Final = 1_000_000
 _FORMER: Final = 2
@@ -49,17 +47,14 @@ _FORMER: Final = 2
 class RowsSoFar:
     """The history, the model in office as one of its makings, and the versions before it that it could go back to.
 
-    `unit` names the loss: the currency (`is_money`), or the metric's loss. `loss_on` gives the loss of other rows by
-    their targets.
+    `worth` says what losses are counted in, `volume` is rows a window.
     """
 
     history: History
     incumbent: Incumbent
     former: tuple[Incumbent, ...]
-    unit: str
+    worth: Worth
     volume: float
-    is_money: bool
-    loss_on: Callable[[NDArray[Any]], Loss]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,20 +88,20 @@ def rows_so_far(workspace: Workspace, version: ModelVersion, scorer: Scorer, pin
         seed=workspace.context.seed,
         threads=1,
     )
-    cost = _Cost(workspace.project, model, _share(workspace.project, both.times))
+    worth = worth_of(workspace.context, version, model)
     history = History(
         problem=problem,
         times=both.times,
         known=both.known,
         window=_windows(workspace.project, both.times, first=len(source.times)),
         usable=_usable(both.times, pin),
-        loss=cost.loss_on(problem.target),
+        loss=worth.loss_of(problem.target),
     )
     past = _Past(workspace, int(learned.known.max(initial=0)), _age(pin))
     answers = _answers(scorer, problem, np.flatnonzero(both.known > past.learned_at(version)))
     incumbent = Incumbent(version.number, past.making(version), answers)
     former = tuple(Incumbent(old.number, past.making(old)) for old in _former(workspace, version))
-    return RowsSoFar(history, incumbent, former, cost.unit, volume, cost.is_money, cost.loss_on)
+    return RowsSoFar(history, incumbent, former, worth, volume)
 
 
 # ---- the parts ----
@@ -288,54 +283,3 @@ def former_champions(registry: Registry, champion: int) -> list[ModelVersion]:
     """Return the versions that held the office, the latest first, without the one that holds it."""
     numbers = [move.after for move in reversed(registry.moves()) if move.alias is Alias.CHAMPION]
     return [registry.version(n) for n in dict.fromkeys(numbers) if n is not None and n != champion]
-
-
-# ---- what a wrong answer costs ----
-
-
-def _share(project: Project, times: Moments) -> float | None:
-    return share_of_actions(project.value, project.monitoring, times.astype("datetime64[us]"), rows=len(times))
-
-
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """What wrong answers cost: the owner's money where it is told, else the metric's loss. `share` can be acted on."""
-
-    project: Project
-    model: FittedModel
-    share: float | None
-
-    @property
-    def is_money(self) -> bool:
-        """Say whether losses are money."""
-        value, task = self.project.value, self.model.task
-        return value.is_given if task is Task.BINARY else task is Task.REGRESSION and value.error_cost is not None
-
-    @property
-    def unit(self) -> str:
-        """Return what losses are counted in."""
-        if self.is_money:
-            return self.project.value.currency
-        if self.model.task is not Task.REGRESSION:
-            return "log loss"
-        return "absolute error" if self.model.metric == "mae" else "squared error"
-
-    def loss_on(self, target: NDArray[Any]) -> Loss:
-        """Return the loss of rows (positions in `target`) under answers."""
-        value = self.project.value
-        if self.is_money and self.model.task is Task.BINARY:
-            threshold = value.break_even if self.model.threshold is None else self.model.threshold
-
-            def lost(rows: Indices, answers: Floats) -> Floats:
-                action = acted(positive(answers), threshold=threshold, share=self.share)
-                return -realised(target[rows] == 1, action, value)
-
-            return lost
-        if self.is_money and value.error_cost is not None:
-            cost = value.error_cost
-            return lambda rows, answers: -cost_of_errors(target[rows], answers, cost)
-        if self.model.task is not Task.REGRESSION:
-            return lambda rows, answers: log_losses(target[rows], answers)
-        if self.model.metric == "mae":
-            return lambda rows, answers: np.abs(target[rows] - answers)
-        return lambda rows, answers: np.square(target[rows] - answers)

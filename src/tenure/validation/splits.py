@@ -103,7 +103,8 @@ def time_blocks(
 
     `moments` (seconds) never fall. An outcome is known `delay` seconds after its row. The first block ends where every
     class of `classes` (codes, where given) has been seen and enough outcomes are known; the others are of equal size,
-    but the last, where `newest` says how many rows it is to hold. Returns None where that leaves fewer than three blocks.
+    but the last, where `newest` says how many rows it is to hold. Returns None where that leaves fewer than three
+    blocks.
     """
     known_at = moments + delay
     starts = _starts(moments, known_at, count, _rows_until_complete(classes), newest=newest)
