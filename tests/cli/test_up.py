@@ -35,8 +35,15 @@ class Up:
     def children(self) -> dict[str, int]:
         """Return the process of each child, by the command that it runs."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        words = {int(pid): Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in listed}
-        return {line[4]: pid for pid, line in words.items() if line[:3][1:] == ["-m", "tenure.cli.child"]}
+        words = {int(pid): command_of(pid) for pid in listed}
+        return {line[4]: pid for pid, line in words.items() if line[1:3] == ["-m", "tenure.cli.child"]}
+
+
+def command_of(pid: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:  # it has just ended
+        return []
 
 
 @pytest.fixture

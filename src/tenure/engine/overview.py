@@ -64,6 +64,8 @@ def _deeds(workspace: Workspace) -> tuple[Deed, ...]:
         without = {"verb": Verb.KEEP.value} if kind == ACTION_EVENT else {}
         found += workspace.ledger.events(kind=kind, without=without, newest_first=True, limit=_SHOWN)
     found.sort(key=lambda event: -event.seq)
+    told = {(event.at[:16], event.reason) for event in found if event.kind == LADDER_EVENT}
+    found = [event for event in found if event.kind != MOVED_EVENT or (event.at[:16], event.reason) not in told]
     return tuple(Deed(event.at, event.actor, _what(event), event.reason) for event in found[:_SHOWN])
 
 

@@ -75,7 +75,7 @@ def refusal_page(title: str, says: str, hint: str, project: str) -> str:
     page = Page(
         title=f"{project}: {title}",
         project=project,
-        what="",
+        what="approvals",
         dated="",
         hero=Hero(title, "quiet", "", says, (), Facts(()), hint, None, ""),
         owner=(),

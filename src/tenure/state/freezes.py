@@ -52,7 +52,7 @@ def freeze(ledger: Ledger, *, actor: str, until: datetime | None, everything: bo
     ledger.append(
         FREEZE_EVENT,
         actor=actor,
-        reason=f"{what} frozen{end}. {why}".strip(),
+        reason=f"{what} frozen{end}{f': {why}' if why else '.'}",
         data={
             "frozen": True,
             "until": None if until is None else until.isoformat(),
@@ -64,4 +64,6 @@ def freeze(ledger: Ledger, *, actor: str, until: datetime | None, everything: bo
 
 def unfreeze(ledger: Ledger, *, actor: str, why: str) -> None:
     """End the freeze."""
-    ledger.append(FREEZE_EVENT, actor=actor, reason=f"Not frozen any more. {why}".strip(), data={"frozen": False})
+    ledger.append(
+        FREEZE_EVENT, actor=actor, reason=f"Not frozen any more{f': {why}' if why else '.'}", data={"frozen": False}
+    )

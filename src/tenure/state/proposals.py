@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from tenure.core.errors import ProposalMissingError, ProposalStateError, did_you_mean
 from tenure.core.lifecycle import Verb
 from tenure.state.database import Database
@@ -122,11 +124,13 @@ class Proposals:
             number = known[-1].number + 1 if known else 1
             for old in known:
                 if old.number in instead_of and old.is_waiting:
-                    self._append(old, ProposalState.LAPSED, f"P{number} stands for it.", actor, connection=connection)
+                    says = f"P{number} stands for it."
+                    self._append(old, ProposalState.LAPSED, "lapses", says, actor, connection=connection)
             now = self._clock()
             made = Proposal(number, verb, reason, action, champion, now.isoformat(), (now + LASTS).isoformat())
             about = {"verb": verb.value, "champion": champion, "expires": made.expires}
-            self._append(made, ProposalState.WAITING, reason, actor, about, connection=connection)
+            told_as = f"to {verb.value}, waits for a person"
+            self._append(made, ProposalState.WAITING, told_as, reason, actor, about, connection=connection)
             facts = {"id": made.label, "verb": verb.value, "reason": reason, "expires": made.expires, **told}
             content = {"version": champion, "alarms": [], "proposal": facts}
             post(connection, addresses, content, now_us=micros(now))
@@ -144,9 +148,8 @@ class Proposals:
             found = _named(self.all(), name)
             if not found.is_waiting:
                 raise _not_waiting(found)
-            reason = f"{state} by {who}{f': {why}' if why else ''}"
             data = {"who": who, "why": why, "via": via}
-            event = self._append(found, state, reason, who, data, connection=connection)
+            event = self._append(found, state, f"is {state} by {who}", why, who, data, connection=connection)
         return replace(found, state=state, answered=event.at, who=who, why=why, via=via)
 
     def begin(self, proposal: Proposal, *, actor: str) -> Proposal:
@@ -161,7 +164,7 @@ class Proposals:
                 return found
             if found.state is not ProposalState.APPROVED:
                 raise _not_waiting(found)
-            event = self._append(found, ProposalState.BEGUN, "It begins.", actor, connection=connection)
+            event = self._append(found, ProposalState.BEGUN, "begins", found.reason, actor, connection=connection)
         return replace(found, state=ProposalState.BEGUN, begun=event.seq)
 
     def end(self, proposal: Proposal, state: ProposalState, says: str, *, actor: str) -> Proposal:
@@ -170,7 +173,8 @@ class Proposals:
             found = _named(self.written(), proposal.label)
             if found.state in (ProposalState.DONE, ProposalState.DECLINED, ProposalState.LAPSED):
                 return found
-            self._append(found, state, says, actor, connection=connection)
+            verb = "is done" if state is ProposalState.DONE else "lapses"
+            self._append(found, state, verb, says, actor, connection=connection)
         return replace(found, state=state, says=says)
 
     # ---- links ----
@@ -212,19 +216,21 @@ class Proposals:
         self,
         proposal: Proposal,
         state: ProposalState,
-        reason: str,
+        verb: str,
+        says: str,
         actor: str,
         data: Mapping[str, Any] | None = None,
         *,
-        connection: Any,
+        connection: Connection,
     ) -> Event:
+        comma = "," if state is ProposalState.WAITING else ""
         return self._ledger.append(
             PROPOSAL_EVENT,
             actor=actor,
-            reason=f"{proposal.label} {state}: {reason}",
+            reason=f"{proposal.label}{comma} {verb}{f': {says}' if says else '.'}",
             output=proposal.action,
             output_type="Action",
-            data={"proposal": proposal.number, "state": state.value, "says": reason, **(data or {})},
+            data={"proposal": proposal.number, "state": state.value, "says": says, **(data or {})},
             connection=connection,
         )
 
