@@ -100,8 +100,9 @@ def _write_page(workspace: Workspace, seen: Look) -> None:
 
 def _line(seen: Look) -> str:
     """Return one look as one line."""
-    headline = "" if seen.health is None else f"{seen.health.headline} -> "
-    return " ".join(f"{headline}{seen.action.verb.value}: {seen.action.reason}".split())
+    headline = "" if seen.health is None or seen.health.headline in seen.action.reason else seen.health.headline
+    arrow = " -> " if headline else ""
+    return " ".join(f"{headline}{arrow}{seen.action.verb.value}: {seen.action.reason}".split())
 
 
 def _minute(moment: datetime) -> str:
