@@ -14,11 +14,13 @@ from tenure.retraining.changes import change_of
 from tenure.retraining.contest import Block, Contest, Entry, blocks_of, compete
 from tenure.retraining.forecast import Forecast, forecast
 from tenure.retraining.history import History, Incumbent, Terms
+from tenure.retraining.memory import priors
 from tenure.retraining.recipes import moment_of, since, usual
 from tenure.retraining.words import told_in_words
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_HORIZON: Final = 0.5
+PRIORS = True
 
 
 def consider(
@@ -49,7 +51,9 @@ def consider(
     entrants += [Recipe(f"restore v{old.version}", Way.RESTORE, version=old.version) for old in former]
     blocks = blocks_of(contest, now, since=changed)
     entries = compete(contest, entrants, blocks, deadline=deadline, threads=threads)
-    told = forecast(entries, np.array([block.weight for block in blocks]), terms, _windows(contest, now))
+    first = min((int(history.times[block.rows[0]]) for block in blocks), default=now)
+    expected = priors(contest, memory, now, before=first, since=changed) if PRIORS else {}
+    told = forecast(entries, np.array([block.weight for block in blocks]), terms, _windows(contest, now), expected)
     return _prospect(contest, entries, blocks, told, now=now, trigger=trigger)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,12 @@ from tenure.core.modelling import Floats
 from tenure.core.retraining import Recipe
 from tenure.retraining.contest import CHUNKS, Entry
 from tenure.retraining.history import Terms
+from tenure.retraining.memory import Prior
 
 _RESAMPLES: Final = 1_000
+FREE: Final = 0.0
+WIDE: Final = 1.2
+WORTH: Final = 4.0
 LONE: Final = 0.5
 """How far the gain of another block may lie from that of the only one there is, as a share of it."""
 
@@ -29,7 +33,13 @@ class Forecast:
     probability: float
 
 
-def forecast(entries: Sequence[Entry], weights: Floats, terms: Terms, windows: float) -> list[Forecast]:
+def forecast(
+    entries: Sequence[Entry],
+    weights: Floats,
+    terms: Terms,
+    windows: float,
+    expected: Mapping[str, Prior] | None = None,
+) -> list[Forecast]:
     """Return the forecast of each recipe that ran, the best first; those that left the contest come last.
 
     `weights` is how much each block counts, `windows` for how many windows the gain will be had. Blocks are drawn with
@@ -40,25 +50,31 @@ def forecast(entries: Sequence[Entry], weights: Floats, terms: Terms, windows: f
     run = [entry for entry in entries if any(part is not None for part in entry.gains)]
     if not run:
         return []
-    means, draws = _drawn(run, weights, terms)
+    means, sampled, unsure = _drawn(run, weights, terms, expected or {})
     costs = np.array([terms.cost if entry.recipe.is_retraining else terms.correction_cost for entry in run])
     scale = terms.volume * windows
-    totals, point = draws * scale - costs, means * scale - costs
+    point = means * scale - costs
     alive = np.array([not entry.dropped for entry in run])
     best = int(np.where(alive, point, -np.inf).argmax())
-    picked = np.where(alive, totals, -np.inf).argmax(axis=1)
-    optimism = max(float(np.mean(totals[np.arange(len(totals)), picked] - point[picked])), 0.0)
+    picked = np.where(alive, point + scale * sampled, -np.inf).argmax(axis=1)
+    optimism = max(scale * float(np.mean(sampled[np.arange(len(sampled)), picked])), 0.0)
     told = []
     for at in np.lexsort((-point, ~alive)):
         less = optimism if at == best else 0.0
-        ahead = totals[:, at] - less
-        gain, total = _span(draws[:, at], means[at]), _span(ahead, point[at] - less)
+        ahead = point[at] - less + scale * unsure[:, at]
+        gain, total = _span(means[at] + unsure[:, at], means[at]), _span(ahead, point[at] - less)
         told.append(Forecast(run[at].recipe, gain, total, float(np.mean(ahead > 0))))
     return told
 
 
-def _drawn(entries: Sequence[Entry], weights: Floats, terms: Terms) -> tuple[Floats, Floats]:
-    """Return each recipe's mean gain, (recipes,), and draws of its mean over the horizon, (resamples, recipes)."""
+def _drawn(
+    entries: Sequence[Entry], weights: Floats, terms: Terms, expected: Mapping[str, Prior]
+) -> tuple[Floats, Floats, Floats]:
+    """Return each recipe's mean gain, (recipes,), and how it may be off: by its sample, and over the horizon.
+
+    Both are draws of (resamples, recipes). The second adds how windows to come lie around the mean, and that nobody
+    knows how far with so few blocks (Student's t).
+    """
     rng = np.random.default_rng(terms.seed)
     cells = _cells(entries)
     weights = np.repeat(weights[: cells.shape[1] // CHUNKS], CHUNKS)
@@ -66,8 +82,21 @@ def _drawn(entries: Sequence[Entry], weights: Floats, terms: Terms) -> tuple[Flo
     drawn = _means(cells, weights * _counts(len(weights), rng)) - means
     apart, blocks = _spread(entries, means)
     widened = np.sqrt(blocks / np.maximum(blocks - 1.0, 0.5)) * np.where(np.isfinite(drawn), drawn, 0.0)
+    freedom = blocks + FREE
+    for at, entry in enumerate(entries):
+        prior = expected.get(entry.recipe.name)
+        if prior is None:
+            continue
+        own = float(np.square(widened[:, at]).mean()) + (float(apart[at] ** 2) if blocks[at] == 1 else 0.0)
+        share = prior.variance / (prior.variance + own) if own > 0 else 1.0
+        means[at] = share * means[at] + (1 - share) * prior.mean
+        widened[:, at] *= np.sqrt(share)
+        apart[at] = np.sqrt((blocks[at] * apart[at] ** 2 + WORTH * prior.scatter) / (blocks[at] + WORTH))
+        freedom[at] += WORTH
     to_come = apart / np.sqrt(terms.horizon) * rng.normal(size=(_RESAMPLES, 1))
-    return means, means + widened + to_come
+    heavier = np.sqrt(freedom / rng.chisquare(freedom, size=(_RESAMPLES, len(entries))))
+    anew = np.array([WIDE if entry.recipe.is_retraining else 1.0 for entry in entries])
+    return means, widened, anew * heavier * (widened + to_come)
 
 
 def _spread(entries: Sequence[Entry], means: Floats) -> tuple[Floats, Floats]:
