@@ -87,7 +87,7 @@ def test_the_dearer_a_model_the_less_likely_it_pays() -> None:
     assert chances == sorted(chances, reverse=True)
     assert told[0].chosen is not None
     refit = {one.recipe.name: one.probability for one in told[-1].alternatives if one.recipe.is_retraining}
-    assert max(refit.values()) == 0.0
+    assert max(refit.values()) < 0.01
 
 
 def test_the_model_in_office_made_again_from_the_same_rows_gains_nothing() -> None:

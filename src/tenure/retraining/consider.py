@@ -20,7 +20,6 @@ from tenure.retraining.words import told_in_words
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_HORIZON: Final = 0.5
-PRIORS = True
 
 
 def consider(
@@ -52,7 +51,7 @@ def consider(
     blocks = blocks_of(contest, now, since=changed)
     entries = compete(contest, entrants, blocks, deadline=deadline, threads=threads)
     first = min((int(history.times[block.rows[0]]) for block in blocks), default=now)
-    expected = priors(contest, memory, now, before=first, since=changed) if PRIORS else {}
+    expected = priors(contest, memory, now, before=first, since=changed)
     told = forecast(entries, np.array([block.weight for block in blocks]), terms, _windows(contest, now), expected)
     return _prospect(contest, entries, blocks, told, now=now, trigger=trigger)
 

@@ -16,9 +16,11 @@ from tenure.retraining.history import Terms
 from tenure.retraining.memory import Prior
 
 _RESAMPLES: Final = 1_000
-FREE: Final = 0.0
 WIDE: Final = 1.2
+"""How much less sure a model learned anew is than its probes: it is another one, of other rows. Corrections and
+earlier versions are what was judged."""
 WORTH: Final = 4.0
+"""Blocks that the scatter of earlier looks counts for."""
 LONE: Final = 0.5
 """How far the gain of another block may lie from that of the only one there is, as a share of it."""
 
@@ -82,7 +84,7 @@ def _drawn(
     drawn = _means(cells, weights * _counts(len(weights), rng)) - means
     apart, blocks = _spread(entries, means)
     widened = np.sqrt(blocks / np.maximum(blocks - 1.0, 0.5)) * np.where(np.isfinite(drawn), drawn, 0.0)
-    freedom = blocks + FREE
+    freedom = blocks.copy()
     for at, entry in enumerate(entries):
         prior = expected.get(entry.recipe.name)
         if prior is None:
