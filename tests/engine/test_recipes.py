@@ -12,7 +12,9 @@ from small_worlds import small_world
 from tenure.core.lifecycle import OutcomeRecord, PredictionRecord
 from tenure.core.modelling import Leaderboard
 from tenure.core.retraining import Recipe, Way
+from tenure.engine.answering import Holder
 from tenure.engine.runner import Walk, run_walk
+from tenure.engine.why import why
 from tenure.engine.workspace import Workspace, open_workspace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,6 +39,16 @@ def live_through(workspace: Workspace, first: int, rows: int, *, more_yes: bool)
     workspace.traffic.record_outcomes(
         [OutcomeRecord(value, at, f"p{first + n}") for n, (at, value) in enumerate(truth)]
     )
+
+
+def answered(workspace: Workspace) -> str:
+    """Let the model in office answer a row, as the server does, and return the id of the prediction."""
+    version = workspace.champion()
+    holder = Holder(version, workspace.scorer(version), workspace.project)
+    row = {"customer": "z1", "strong": 0.3, "plan": "plus", "noise": None}
+    record = holder.record("q1", workspace.context.clock(), row, holder.answers([row])[0], key="z1")
+    workspace.traffic.log_predictions([record])
+    return record.id
 
 
 def board_of(workspace: Workspace, walk: Walk) -> Leaderboard:
@@ -64,6 +76,10 @@ def test_a_model_is_corrected_through_gate_and_release_and_can_be_restored(lived
         event = workspace.ledger.events(kind="walked", newest_first=True, limit=1)[0]
         assert event.data["recipe"]["way"] == "recalibrate"
         assert run_walk(workspace, recipe=RECALIBRATE).outcome == "up-to-date"
+        told = why(workspace, answered(workspace)).rebuilt
+        assert told.is_equal
+        assert told.corrections[-1].name == "correction by what came true since"
+        assert told.corrections[-1].said == told.again.probabilities
         live_through(workspace, 800, 800, more_yes=False)
         back = run_walk(workspace, recipe=Recipe("v1 again", Way.RESTORE, version=1))
         assert (back.outcome, back.version) == ("promote", 1)
