@@ -115,9 +115,12 @@ def counted(policy: PolicyResult) -> str:
     alarms = policy.count(Deed.ALARM)
     if alarms:
         did.append(f"raised {plural(alarms, 'alarm')}")
-    lead = f"{policy_words(policy.name)[:1].upper()}{policy_words(policy.name)[1:]}"
     bad = f" {_bad(policy)}" if policy.count(Deed.PROMOTION) else ""
-    return f"{lead} {listing(did) or 'did nothing'}.{bad}"
+    return f"{_upper(policy_words(policy.name))} {listing(did) or 'did nothing'}.{bad}"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _bad(policy: PolicyResult) -> str:
@@ -129,12 +132,15 @@ def _bad(policy: PolicyResult) -> str:
 
 def duel_words(simulation: Simulation, one: str, other: str, gain: Span) -> str:
     """Return who did better, by how much, and whether that is beyond chance."""
+    if gain.low == gain.high:
+        return f"{_upper(policy_words(one))} and {policy_words(other)} came to the same."
     better, worse = (one, other) if gain.value >= 0 else (other, one)
     low, high = (gain.low, gain.high) if gain.value >= 0 else (-gain.high, -gain.low)
     span = Span(abs(gain.value), low, high)
     sure = "" if low > 0 else " That may be chance."
-    lead = f"{policy_words(better)[:1].upper()}{policy_words(better)[1:]}"
-    return f"{lead} did better than {policy_words(worse)} by {span_words(simulation, span)}.{sure}"
+    return (
+        f"{_upper(policy_words(better))} did better than {policy_words(worse)} by {span_words(simulation, span)}.{sure}"
+    )
 
 
 def hindsight_words(simulation: Simulation) -> str:
