@@ -22,7 +22,7 @@ from tenure.engine.workspace import REPORTS_FOLDER, open_workspace
 from tenure.reporting.markdown import as_markdown
 from tenure.reporting.page import render
 from tenure.reporting.simulation_page import page_of
-from tenure.reporting.simulation_words import counted, duel_words, headline, policy_words, span_words, total_words
+from tenure.reporting.simulation_words import ahead_words, counted, duel_words, headline, policy_words, total_words
 from tenure.reporting.words import plain_spaces, sentence
 
 app = typer.Typer(add_completion=False)
@@ -86,7 +86,7 @@ def _shows(simulation: Simulation) -> list[RenderableType]:
         (
             policy_words(policy.name),
             plain_spaces(total_words(simulation, policy.total)),
-            "" if policy is simulation.policies[0] else plain_spaces(span_words(simulation, policy.over_static)),
+            "" if policy is simulation.policies[0] else plain_spaces(ahead_words(simulation, policy.over_static)),
             policy.count(Deed.ALARM),
             policy.count(Deed.RETRAIN),
             policy.count(Deed.PROMOTION),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +15,7 @@ from tenure.reporting.simulation_figures import acts_figure, duels_figure, gain_
 from tenure.reporting.simulation_words import (
     DEED_WORDS,
     WITHOUT,
+    ahead_words,
     counted,
     delay_words,
     duel_words,
@@ -39,6 +41,7 @@ _TONES: Final = {
     Deed.ESCALATION: "warn",
     Deed.PROPOSAL: "warn",
 }
+_VERSION: Final = re.compile(r"v\d")
 _LEADS: Final = ("policy: ", "hold: ", "reject: ")
 _COUNTED: Final = (
     (Deed.ALARM, "Alarms"),
@@ -178,7 +181,7 @@ def _policies_table(simulation: Simulation, source: str) -> Table:
         (
             Cell(_upper(policy_words(policy.name))),
             Cell(total_words(simulation, policy.total), "range"),
-            Cell("" if policy is simulation.policies[0] else span_words(simulation, policy.over_static), "range"),
+            Cell("" if policy is simulation.policies[0] else ahead_words(simulation, policy.over_static), "range"),
             *(Cell(whole(policy.count(deed)), "number") for deed, _ in shown),
             Cell(_worst(simulation, policy)),
         )
@@ -231,7 +234,7 @@ def _why(act: Act) -> str:
     says = act.says
     for lead in _LEADS:
         says = says.removeprefix(lead)
-    return sentence(says)
+    return says if _VERSION.match(says) else sentence(says)
 
 
 def _window_figure(simulation: Simulation, policy: PolicyResult, act: Act) -> str:

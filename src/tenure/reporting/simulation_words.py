@@ -58,6 +58,11 @@ def total_words(simulation: Simulation, span: Span) -> str:
     return span_words(simulation, Span(-span.value, -span.high, -span.low))
 
 
+def ahead_words(simulation: Simulation, gain: Span) -> str:
+    """Return how far a policy is ahead of another, with its range."""
+    return "the same" if gain.low == gain.high else span_words(simulation, gain)
+
+
 def measure_words(simulation: Simulation) -> str:
     """Return what totals are called."""
     if simulation.measure is Measure.MONEY:

@@ -73,8 +73,7 @@ def _of_moves(event: Event) -> Iterator[tuple[Deed, str, int | None]]:
 def _of_run(event: Event) -> tuple[Deed, str, int | None]:
     recipe: Mapping[str, Any] = event.data.get("recipe") or {}
     deed = Deed.CORRECTION if recipe.get("way") in _CORRECTIONS else Deed.RETRAIN
-    named = f" ({recipe['name']})" if "name" in recipe else ""
-    return deed, f"{event.reason}{named}", None
+    return deed, event.reason, None
 
 
 def reigns_of(workspace: Workspace) -> tuple[Reign, ...]:
