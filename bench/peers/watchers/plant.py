@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -16,10 +15,12 @@ import polars as pl
 from peers.watchers.process import FileClock
 from tenure.core.lifecycle import Alias, ModelVersion, OutcomeRecord
 from tenure.core.plugins import plugin_names
+from tenure.core.ports import Member
 from tenure.engine.answering import Holder
 from tenure.engine.runner import run_walk
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.model.bundle import write_bundle
+from tenure.model.members.linear import LinearMember
 from tenure.testing.worlds import clean_world
 
 _ROWS: Final = 600
@@ -47,7 +48,7 @@ window = "{window} rows"
 steps = []
 [operations]
 autonomy = "auto"
-learn_from_log = false
+learn_from_log = {learns}
 {state}
 """
 
@@ -69,13 +70,18 @@ class Planted:
     good: int
 
 
-def make_project(folder: Path, *, url: str | None) -> Path:
-    """Make a project with a version in office, which acts by itself, and return its folder."""
+def make_project(folder: Path, *, url: str | None = None, learns: bool = True) -> Path:
+    """Make a project with a version in office, which acts by itself, and return its folder.
+
+    With `learns`, the rows of the log whose outcomes are known are there for retraining.
+    """
     (folder / "data").mkdir(parents=True)
     _world(900, seed=7, name="first").write_csv(folder / "data" / "first.csv")
     checks = ", ".join(f'"{name}"' for name in plugin_names("robustness-check"))
     state = "" if url is None else f'[state]\nurl = "{url}"'
-    (folder / "tenure.toml").write_text(_PROJECT.format(checks=checks, state=state, window=_WINDOW))
+    (folder / "tenure.toml").write_text(
+        _PROJECT.format(checks=checks, state=state, window=_WINDOW, learns=str(learns).lower())
+    )
     with open_workspace(folder) as workspace:
         walk = run_walk(workspace)
         if walk.outcome != "promote":
@@ -84,22 +90,20 @@ def make_project(folder: Path, *, url: str | None) -> Path:
 
 
 def plant(workspace: Workspace, cause: Cause, turn: int, clock: FileClock) -> Planted:
-    """Plant a cause after some good days; what is needed to answer it (new rows) is there before it can be noticed.
+    """Plant a cause after some good days.
 
     A window of rows takes a day, and the clock goes on with them: alarms depend on how many windows a year has.
     """
-    _answer(workspace, workspace.champion(), clock, right=True, turn=turn, rows=1_000)
     good = workspace.champion()
+    _answer(workspace, good, clock, turn=turn, truth=good, rows=1_000)
     if cause is Cause.BAD_RELEASE:
         bad = _forced(workspace, good, turn)
-        _answer(workspace, bad, clock, right=False, turn=turn)
+        _answer(workspace, bad, clock, turn=turn, truth=good)
         return Planted(cause, bad.number, good.number)
     if cause is Cause.HARM:
-        new = _world(300, seed=100 + turn, name=f"t{turn}-")
-        new.write_csv(workspace.folder / "data" / f"turn-{turn}.csv")
-        _answer(workspace, good, clock, right=False, turn=turn)
+        _answer(workspace, good, clock, turn=turn, truth=good, turned=True)
         return Planted(cause, good.number, good.number)
-    _answer(workspace, good, clock, right=True, turn=turn, broken="spend")
+    _answer(workspace, good, clock, turn=turn, truth=good, broken="spend")
     return Planted(cause, good.number, good.number)
 
 
@@ -109,11 +113,12 @@ def _world(rows: int, *, seed: int, name: str) -> pl.DataFrame:
 
 
 def _forced(workspace: Workspace, good: ModelVersion, turn: int) -> ModelVersion:
-    """Put the model in office into office again under another number, as if somebody had released it."""
+    """Put a model into office that says the opposite of the one there, as if somebody had released it."""
     model = workspace.scorer(good).model
+    members = tuple(replace(part, member=_opposite(part.member)) for part in model.members)
     with tempfile.TemporaryDirectory() as place:
         sample = pl.read_csv(workspace.folder / "data" / "first.csv")
-        write_bundle(replace(model, threshold=0.3 + 0.001 * turn), Path(place), sample=sample)
+        write_bundle(replace(model, members=members, threshold=0.3 + 0.001 * turn), Path(place), sample=sample)
         bundle = workspace.context.artifacts.put_tree(Path(place))
     bad = workspace.registry.register(bundle, run_id=good.run_id, leaderboard=good.leaderboard, actor="planter")
     workspace.registry.move(
@@ -122,21 +127,27 @@ def _forced(workspace: Workspace, good: ModelVersion, turn: int) -> ModelVersion
     return bad
 
 
+def _opposite(member: Member) -> LinearMember:
+    if not isinstance(member, LinearMember):
+        raise TypeError(f"a linear model was asked for, and here is {member.kind}")
+    return LinearMember(member.task, member.design, -member.coefficients, -member.intercept)
+
+
 def _answer(
     workspace: Workspace,
     version: ModelVersion,
     clock: FileClock,
     *,
-    right: bool,
     turn: int,
+    truth: ModelVersion,
+    turned: bool = False,
     rows: int = _ROWS,
     broken: str = "",
 ) -> None:
-    name = f"turn{turn}-{broken or ('right' if right else 'wrong')}-"
+    """Log answers of a version; what comes true is as another version says, or `turned` round."""
+    name = f"turn{turn}-{rows}-{version.label}-"
     frame = _world(rows, seed=1_000 + turn, name=name).drop("left")
-    if broken:
-        frame = frame.with_columns(pl.lit(None).cast(frame[broken].dtype).alias(broken))
-    sent = frame.to_dicts()
+    sent = [row | dict.fromkeys([broken] if broken else []) for row in frame.to_dicts()]
     holder = Holder(version, workspace.scorer(version), workspace.project)
     said = holder.answers(sent)
     step = timedelta(days=1) / _WINDOW
@@ -148,14 +159,10 @@ def _answer(
         holder.record(ident, when, row, one, key=None)
         for ident, when, row, one in zip(ids, at, sent, said, strict=True)
     ]
-    outcomes = _outcomes([one.probabilities[1] for one in said], right=right, turn=turn)
+    chances = workspace.scorer(truth).raw(frame)[:, 1]
+    drawn = np.random.default_rng(turn).random(rows) < (1.0 - chances if turned else chances)
+    outcomes = ["yes" if each else "no" for each in drawn.tolist()]
     workspace.traffic.log_predictions(records)
     workspace.traffic.record_outcomes(
         [OutcomeRecord(*each) for each in zip(outcomes, (when.isoformat() for when in at), ids, strict=True)]
     )
-
-
-def _outcomes(chances: Sequence[float], *, right: bool, turn: int) -> list[str]:
-    """Return outcomes as the chances say, or as their opposites say."""
-    drawn = np.random.default_rng(turn).random(len(chances))
-    return ["yes" if (draw < chance) == right else "no" for draw, chance in zip(drawn, chances, strict=True)]
