@@ -7,7 +7,9 @@ its answers, so that a policy can be charged for all it asked for.
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import os
 import time
 from collections import OrderedDict
@@ -76,8 +78,7 @@ class Bank:
         self.stream, self.prober = stream, prober or QuickProber()
         self.folder = None
         if folder is not None:
-            told = hashlib.sha256(repr((type(self.prober).__name__, sorted(vars(self.prober).items()))).encode())
-            self.folder = folder / f"{stream.name}-{stream.fingerprint}-{told.hexdigest()[:8]}"
+            self.folder = folder / f"{stream.name}-{stream.fingerprint}-{_told(self.prober)}"
             self.folder.mkdir(parents=True, exist_ok=True)
         self.fits, self.fitting = 0, 0.0
         self.asked: dict[str, float] = {}
@@ -221,6 +222,12 @@ class Bank:
         )
         mixed = (bits ^ (bits >> np.uint64(29))) * odd
         return (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64)
+
+
+def _told(prober: Prober) -> str:
+    """Return what changes when the prober's settings or the code of its module do; comments do not count."""
+    code = ast.dump(ast.parse(inspect.getsource(inspect.getmodule(type(prober)) or type(prober))))
+    return hashlib.sha256(repr((sorted(vars(prober).items()), code)).encode()).hexdigest()[:8]
 
 
 def _is_part(some: Floats, whole: Floats) -> bool:
