@@ -70,15 +70,17 @@ class _Entry:
 class Bank:
     """Fits models on a stream, each one once.
 
-    With a folder they outlive the process; `fits` counts what was really fitted, `fitting` its CPU seconds. `asked`
-    holds the CPU seconds of every model asked for since `forget_what_was_asked`, fitted now or long ago.
+    `made` changes when the stream or the learner does. With a folder models outlive the process; `fits` counts what was
+    really fitted, `fitting` its CPU seconds. `asked` holds the CPU seconds of every model asked for since
+    `forget_what_was_asked`, fitted now or long ago.
     """
 
     def __init__(self, stream: Stream, folder: Path | None, prober: Prober | None = None) -> None:
         self.stream, self.prober = stream, prober or QuickProber()
+        self.made = f"{stream.fingerprint}-{_told(self.prober)}"
         self.folder = None
         if folder is not None:
-            self.folder = folder / f"{stream.name}-{stream.fingerprint}-{_told(self.prober)}"
+            self.folder = folder / f"{stream.name}-{self.made}"
             self.folder.mkdir(parents=True, exist_ok=True)
         self.fits, self.fitting = 0, 0.0
         self.asked: dict[str, float] = {}

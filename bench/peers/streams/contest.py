@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from peers.monitors.replay import MOST_ROWS
-from peers.monitors.results import Record, Results
+from peers.monitors.results import Record, Results, read
 from peers.streams.bank import Bank
 from peers.streams.child import MissingError
 from peers.streams.oracle import SHARES, oracle
@@ -22,7 +23,8 @@ from peers.streams.replay import Course, replay
 from peers.streams.rivals import Adwin, Evidently, run_forest
 from peers.streams.stream import Stream, load_stream
 
-KEYS: Final = ("set", "delay", "policy")
+KEYS: Final = ("set", "delay", "policy", "made")
+"""`made` changes when the stream or the learner does: what was made of others says nothing."""
 ORACLE, OURS, STATIC, EACH = "oracle", "tenure", "static", "every window"
 DELAYS: Final = (0, 1, 4)
 
@@ -92,24 +94,20 @@ LEARN_OTHERWISE: Final = frozenset({"river's forest"})
 def run(plan: Plan) -> None:
     """Run what is missing from the results file, stream by stream."""
     results = Results(plan.out, KEYS)
+    again = {*plan.again, *(record["policy"] for record in read([plan.out]) if "missing" in record)}
     for name in plan.sets:
-        wanted = [
-            (delay, policy)
-            for delay in plan.delays
-            for policy in (ORACLE, *plan.policies)
-            if policy in plan.again or not results.has(set=name, delay=delay, policy=policy)
-        ]
-        if not wanted:
-            continue
         bank = Bank(load_stream(name, plan.data, most_rows=plan.most_rows), plan.work)
-        for delay, policy in wanted:
+        for delay, policy in product(plan.delays, (ORACLE, *plan.policies)):
+            job: Record = {"set": name, "delay": delay, "policy": policy, "made": bank.made}
+            if results.has(**job) and policy not in again:
+                continue
             started = time.perf_counter()
             try:
                 told = told_of_oracle(bank, delay) if policy == ORACLE else _told(bank, delay, policy, plan)
             except MissingError as missing:
                 told = {"missing": str(missing)}
             seconds = time.perf_counter() - started
-            results.add({"set": name, "delay": delay, "policy": policy, **told, "seconds": seconds})
+            results.add({**job, **told, "seconds": seconds})
             _note(f"{name}, delay {delay}, {policy}: {told.get('missing') or f'{seconds:.0f} s'}")
 
 

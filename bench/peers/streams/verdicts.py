@@ -102,12 +102,22 @@ class Run:
         return np.cumsum(costs)
 
 
+def latest(records: Iterable[Record]) -> dict[tuple[str, int, str], Record]:
+    """Return the last record of each policy on each stream and delay, made of the stream as it was last."""
+    told = list(records)
+    made = {record["set"]: record["made"] for record in told}
+    return {
+        (record["set"], record["delay"], record["policy"]): record
+        for record in told
+        if record["made"] == made[record["set"]]
+    }
+
+
 def runs(records: Iterable[Record]) -> list[Run]:
-    """Return all runs that have the oracle and the static model beside them; of records of one run the last counts."""
-    latest = {(record["set"], record["delay"], record["policy"]): record for record in records}
-    found = []
-    for (name, delay, policy), told in latest.items():
-        best, still = latest.get((name, delay, ORACLE)), latest.get((name, delay, STATIC))
+    """Return all runs that have the oracle and the static model beside them."""
+    last, found = latest(records), []
+    for (name, delay, policy), told in last.items():
+        best, still = last.get((name, delay, ORACLE)), last.get((name, delay, STATIC))
         if policy != ORACLE and "missing" not in told and best is not None and still is not None:
             found.append(Run(told, best, still))
     return found
@@ -115,8 +125,7 @@ def runs(records: Iterable[Record]) -> list[Run]:
 
 def missing(records: Iterable[Record]) -> dict[str, str]:
     """Return the policies that could not be run, and why."""
-    latest = {(record["set"], record["delay"], record["policy"]): record for record in records}
-    return {policy: told["missing"] for (_, _, policy), told in latest.items() if "missing" in told}
+    return {policy: told["missing"] for (_, _, policy), told in latest(records).items() if "missing" in told}
 
 
 def share_between(count: int, of: int) -> tuple[float, float]:
