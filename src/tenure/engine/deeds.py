@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from tenure.core.errors import TemporaryError, TenureError
 from tenure.core.health import HealthReport
 from tenure.core.ladder import Step
 from tenure.core.lifecycle import Action, Alias, Outcome, Release
+from tenure.core.retraining import Recipe
 from tenure.engine.acts import Begun
 from tenure.engine.runner import WALKED_EVENT, Walk, run_walk
 from tenure.engine.workspace import Workspace
 from tenure.release.stage import rollback
 from tenure.state.ladder import Ladder
-from tenure.state.ledger import Run
+from tenure.state.ledger import Event, Run
 
 _LATEST_RUNS: Final = 20
 _VAIN: Final = (Outcome.HOLD.value, Outcome.REJECT.value)
@@ -93,17 +95,22 @@ def _overtaken(workspace: Workspace, begun: Begun) -> Action:
     return replace(begun.action, reason=f"{begun.action.reason} {says}")
 
 
-def resting(workspace: Workspace, health: HealthReport) -> str:
-    """Say why no new model is tried now: after each attempt in vain for one champion twice as many windows are waited.
+def resting(workspace: Workspace, health: HealthReport, recipe: Recipe) -> str:
+    """Say why a recipe is not tried now: after each attempt in vain for one champion twice as many windows are waited.
 
-    Empty where nothing speaks against an attempt. An attempt is in vain where the gate or the ladder refused it.
+    Empty where nothing speaks against an attempt. An attempt is in vain where the gate or the ladder refused it; those
+    at learning anew and those at correcting are counted apart.
     """
     taken = [move.at for move in workspace.registry.moves() if move.alias is Alias.CHAMPION]
     since = taken[-1] if taken else ""
     walked = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=_LATEST_RUNS)
-    vain = [e.at for e in walked if e.at > since and e.data.get("ladder") and e.reason.startswith(_VAIN)]
-    rungs = Ladder(workspace.registry).rungs(limit=_LATEST_RUNS)
-    vain += [rung.since for rung in rungs if rung.step is Step.WITHDRAWN and rung.since > since]
+    alike = [e for e in walked if e.at > since and _is_alike(e.data.get("recipe"), recipe)]
+    withdrawn = {
+        rung.run_id: rung.since
+        for rung in Ladder(workspace.registry).rungs(limit=_LATEST_RUNS)
+        if rung.step is Step.WITHDRAWN
+    }
+    vain = [withdrawn.get(event.run_id or "", event.at) for event in alike if _was_vain(event, withdrawn)]
     if not vain or not health.windows:
         return ""
     last = health.windows[-1]
@@ -113,3 +120,18 @@ def resting(workspace: Workspace, health: HealthReport) -> str:
         return ""
     tried = "One attempt was" if len(vain) == 1 else f"{len(vain)} attempts were"
     return f"{tried} refused since this model took office; the next is not before {until:%Y-%m-%d %H:%M}."
+
+
+def _is_alike(held: dict[str, Any] | None, recipe: Recipe) -> bool:
+    """Say whether a walk of old learned anew, or corrected, as `recipe` would."""
+    return held is not None and Recipe.from_dict(held).is_retraining is recipe.is_retraining
+
+
+def _was_vain(event: Event, withdrawn: Mapping[str, str]) -> bool:
+    return event.reason.startswith(_VAIN) or event.run_id in withdrawn
+
+
+def is_correction(workspace: Workspace, run_id: str) -> bool:
+    """Say whether a run corrected the model in office, and did not learn anew."""
+    held = workspace.ledger.run(run_id).data.get("recipe")
+    return held is not None and not Recipe.from_dict(held).is_retraining

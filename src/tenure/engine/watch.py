@@ -16,13 +16,13 @@ from tenure.core.health import HealthReport
 from tenure.core.ladder import Rung
 from tenure.core.lifecycle import Action, Release, Verb
 from tenure.core.modelling import Leaderboard
-from tenure.core.retraining import Prospect
+from tenure.core.retraining import Prospect, Recipe
 from tenure.engine.acts import Begun, begin, begun_as, is_done, note, past_acts, unfinished
 from tenure.engine.alerts.delivery import deliver
 from tenure.engine.alerts.look import observe_alarms
 from tenure.engine.approvals import propose, review
 from tenure.engine.approved import carry_out_answered
-from tenure.engine.deeds import resting, retrained, rolled_back
+from tenure.engine.deeds import is_correction, resting, retrained, rolled_back
 from tenure.engine.events import HEALTH_EVENT
 from tenure.engine.ladder import climb
 from tenure.engine.logged_rows import note_faulty_windows, pinned, with_log
@@ -222,6 +222,7 @@ def _carry_out(workspace: Workspace, lease: Lease, seen: Look) -> Look:
         return finish(workspace, lease, begin(workspace, lease, seen.action, seen.health))
     if acts and workspace.project.operations.autonomy == "propose":
         propose(workspace, seen.action)
+        deliver(workspace)
     note(workspace, seen.action, workspace.context.artifacts.put_record(seen.health))
     return seen
 
@@ -259,7 +260,7 @@ def _situation(
     source = with_log(known_fingerprint(workspace), pinned(workspace))
     known = bool(walked) and source is not None and walked[0].data["source"] is not None
     same = known and walked[0].data["source"] == source
-    standing = Ladder(workspace.registry).standing()
+    chosen = None if prospect is None else prospect.chosen
     return Situation(
         champion=workspace.champion().number,
         new_rows=not same if known else None,
@@ -267,6 +268,15 @@ def _situation(
         past=past_acts(workspace),
         prospect=prospect,
         harm=harm,
-        climbing="" if standing is None else standing.says,
-        resting=resting(workspace, health),
+        climbing=_climbing(workspace, chosen),
+        resting="" if chosen is None else resting(workspace, health, chosen),
     )
+
+
+def _climbing(workspace: Workspace, chosen: Recipe | None) -> str:
+    """Say what stands on the ladder; a mere correction there is no reason not to learn anew, which takes its place."""
+    standing = Ladder(workspace.registry).standing()
+    if standing is None:
+        return ""
+    gives_way = chosen is not None and chosen.is_retraining and is_correction(workspace, standing.run_id)
+    return "" if gives_way else standing.says
