@@ -75,8 +75,8 @@ class _Matter:
         if self.moments is None or monitoring.window_seconds is None or at.size == 0:
             return at
         width = timedelta(seconds=windows * monitoring.window_seconds) // timedelta(microseconds=1)
-        latest: Indices = at[self.moments[at] > self.moments[at[-1]] - width]
-        return latest
+        lately: Indices = at[self.moments[at] > self.moments[at[-1]] - width]
+        return lately
 
     def known_before(self, at: int) -> Indices:
         """Return the rows before the one at that place whose outcomes were known by then."""
