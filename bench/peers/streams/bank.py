@@ -166,9 +166,9 @@ class Bank:
     def _fitted(self, kept: Kept) -> tuple[Any, float]:
         rows, weight, way, base, mix = kept.make
         below = None if base is None else self.probe(base)
-        started = time.process_time()
+        started = time.thread_time()
         probe = self.prober.fit(self.stream.problem, rows, weight, way=way, base=below, mix=mix)
-        seconds = time.process_time() - started
+        seconds = time.thread_time() - started
         self.fits += 1
         self.fitting += seconds
         self._probes[kept.key] = probe
