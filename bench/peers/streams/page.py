@@ -135,6 +135,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def _share(runs_of_one: Sequence[Run]) -> str:
+    return f"{mean([run.regret for run in runs_of_one]):.3f}" if runs_of_one else "-"
+
+
 # ---- tables ----
 
 
@@ -160,9 +164,9 @@ def _in_all(found: Sequence[Run]) -> str:
         rows.append(
             [
                 name if len(chosen) == len(_of(found, "static")) else f"{name} *",
-                f"{mean([run.regret for run in chosen]):.3f}",
-                *(f"{mean([run.regret for run in chosen if run.told['delay'] == delay]):.3f}" for delay in delays),
-                f"{mean([run.regret for run in some]):.3f}",
+                _share(chosen),
+                *(_share([run for run in chosen if run.told["delay"] == delay]) for delay in delays),
+                _share(some),
                 f"{mean([float(run.retrains) for run in chosen]):.1f}",
                 f"{mean(shares):.2f}",
                 f"{mean([float(run.corrections) for run in chosen]):.1f}",
@@ -299,7 +303,7 @@ def _spec(chosen: Sequence[Run], title: str) -> dict[str, Any]:
                 }
                 for change in run.told["changes"]
             ]
-    y = {"field": "cost", "type": "quantitative", "title": "saved so far against static (loss a row of the whole)"}
+    y = {"field": "cost", "type": "quantitative", "title": "saved against static (loss a row)"}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": title,
