@@ -13,7 +13,7 @@ from tenure.core.data import Snapshot
 from tenure.core.errors import SourceMissingError, UnreadableDataError
 from tenure.core.evidence import Finding, QualityReport, blocking
 from tenure.core.health import HealthReport
-from tenure.core.ladder import Rung
+from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Action, Release, Verb
 from tenure.core.modelling import Leaderboard
 from tenure.core.retraining import Prospect, Recipe
@@ -36,6 +36,8 @@ from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import WALKED_EVENT, Walk
 from tenure.engine.source_looks import known_fingerprint
 from tenure.engine.workspace import Workspace
+from tenure.monitoring.freshness import FEED_CHECKS
+from tenure.monitoring.rules import RULES
 from tenure.monitoring.stage import Watched, check_health, compare_file
 from tenure.state.exclusions import Exclusion
 from tenure.state.ladder import Ladder
@@ -153,11 +155,13 @@ def look_and_act(workspace: Workspace) -> Look:
         begun = unfinished(workspace)
         if begun is not None:
             return finish(workspace, lease, begun)
-        harm = probation(workspace)
-        rungs = _climbed(workspace) if harm is None else ()
         health = examine(workspace)
         excluded = note_faulty_windows(workspace, health)
         deliver(workspace)  # before any act: a walk takes minutes, and who is paged should not wait for it
+        harm = probation(workspace)
+        rungs = _climbed(workspace, health) if harm is None else ()
+        if any(rung.step is Step.OFFICE for rung in rungs):
+            health = examine(workspace)
         seen = _chosen(workspace, health, prospect_for(workspace, health) if harm is None else None, harm)
         review(workspace, seen.action)
         done = _carry_out(workspace, lease, _held_back(workspace, seen))
@@ -174,11 +178,12 @@ def carry_out_approved(workspace: Workspace) -> tuple[Proposal, ...]:
         return carry_out_answered(workspace, act=partial(_as_approved, lease))
 
 
-def _climbed(workspace: Workspace) -> tuple[Rung, ...]:
-    """Let the version on the ladder go up, or take it off, as its evidence says."""
+def _climbed(workspace: Workspace, health: HealthReport) -> tuple[Rung, ...]:
+    """Let the version on the ladder go up, or take it off, as its evidence says; none goes up on a broken feed."""
     if workspace.project.operations.autonomy == "observe":
         return ()
-    return climb(workspace, may_rise=may(workspace, Act.PROMOTE, approved=True).given)
+    is_broken = any(f.verdict.blocks and f.check in (*RULES, *FEED_CHECKS) for f in health.findings)
+    return climb(workspace, may_rise=not is_broken and may(workspace, Act.PROMOTE, approved=True).given)
 
 
 def _chosen(workspace: Workspace, health: HealthReport, prospect: Prospect | None, harm: Finding | None = None) -> Look:

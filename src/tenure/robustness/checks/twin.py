@@ -20,7 +20,7 @@ class Twin:
     """How far the answers of the model that serves are from going along with its twin's (1 less their correlation)."""
 
     name: ClassVar[str] = "twin"
-    threshold: ClassVar[Threshold] = Threshold(warn=0.03, fail=0.05)
+    threshold: ClassVar[Threshold] = Threshold(warn=0.05, fail=0.2)
 
     def measure(self, evidence: ModelEvidence) -> Iterator[Measurement]:
         """Tell what training measured on rows that both learned from."""
