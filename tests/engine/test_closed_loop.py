@@ -217,7 +217,7 @@ def test_a_bad_release_that_was_forced_through_is_rolled_back_and_nothing_is_los
     log = flown(shop, looking=range(2, 6), before=force)
     assert [window.champion for window in log.flight.windows] == [1, 1, 2, 1, 1, 1]
     assert log.deeds().count(Deed.ROLLBACK) == 1
-    assert Deed.RETRAIN not in log.deeds()
+    assert Deed.RETRAIN not in log.deeds(0, 4)  # harm is undone, not learned from; later, more rows may pay
     assert log.skill([2, 3]) < 0.5
     assert log.skill([4, 5]) > 0.7
     with open_workspace(log.flight.folder) as workspace:
