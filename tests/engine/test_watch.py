@@ -62,13 +62,13 @@ def test_an_ill_model_stays_an_alarm_however_often_one_looks(office: Path) -> No
     assert [watch_once(office) for _ in range(3)] == [5, 5, 5]
 
 
-def test_a_proposal_is_waited_for_and_not_made_twice(office: Path) -> None:
+def test_a_person_is_told_once_what_no_retraining_promises_to_mend(office: Path) -> None:
     with open_workspace(office) as workspace:
         answer(workspace, right=False)
         new_rows(office)
         first, second = look_and_act(workspace), look_and_act(workspace)
-        assert (first.action.verb, first.action.proposal, first.waiting) == (Verb.RETRAIN, "tenure approve", None)
-        assert (second.action.verb, second.waiting) == (Verb.KEEP, Verb.RETRAIN)
+        assert (first.action.verb, first.action.proposal, first.waiting) == (Verb.ESCALATE, "tenure monitor", None)
+        assert (second.action.verb, second.waiting) == (Verb.KEEP, Verb.ESCALATE)
     assert watch_once(office) == 5
 
 
@@ -106,10 +106,10 @@ def test_a_look_alone_writes_nothing(office: Path) -> None:
     with open_workspace(office) as workspace:
         answer(workspace, right=False)
         before = counts(workspace)
-        assert look(workspace).action.verb is Verb.ESCALATE
+        assert look(workspace).action.verb is Verb.RETRAIN
         assert counts(workspace) == before
         done = CliRunner().invoke(app, ["watch", "--dry-run", "--json", "--project", str(office)])
-        assert done.exit_code == 5
+        assert done.exit_code == 7
         assert counts(workspace) == before
 
 

@@ -67,7 +67,7 @@ def learned_rows(
     if len(rows) > most:
         kept = np.linspace(0, len(rows) - 1, most).astype(np.int64)
         rows, age = rows[kept], age[kept]
-    if recipe.half_life is None:
+    if recipe.half_life is None or not rows.size:
         return rows, None
     weight = np.exp2(-age / recipe.half_life)
     return rows, weight / weight.mean()
