@@ -16,7 +16,7 @@ from tenure.retraining.history import Terms
 from tenure.retraining.memory import Prior
 
 _RESAMPLES: Final = 1_000
-WIDE: Final = 1.2
+WIDE: Final = 1.4
 """How much less sure a model learned anew is than its probes: it is another one, of other rows. Corrections and
 earlier versions are what was judged."""
 WORTH: Final = 4.0
