@@ -207,3 +207,5 @@ def test_two_leaders_at_once_are_seen_in_the_traces(make_life: Callable[[Cause],
     assert any("led at once" in line for line in judged(life.folder, done)[0])
     done.slept.append(("watcher-1", 45))
     assert judged(life.folder, done)[0] == []
+    (tmp_path / "watcher-1.trace").write_text("10 looks\n20 holds\n90 holds\n95 done escalate\n")
+    assert any("had seen before watcher-3" in line for line in judged(life.folder, done)[0])

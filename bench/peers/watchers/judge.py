@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def judged(folder: Path, done: Tortured) -> tuple[list[str], dict[str, int]]:
             events, broken = 0, [error.message]
         acts = list(_acts(workspace))
         broken += [*_twice(acts), *_begun(workspace), *_rollbacks(workspace, done.planted), *_walks(workspace, acts)]
-        broken += _two_leaders(done)
+        broken += [*_two_leaders(done), *_stale(done)]
         counted = Counter(action.verb.value for _, action in acts)
         runs = Counter(run.status for run in workspace.ledger.runs())
         answered = sum(1 for one in done.planted if _is_answered(one, acts))
@@ -113,6 +114,15 @@ def _walks(workspace: Workspace, acts: Sequence[tuple[Event, Action]]) -> Iterat
         yield f"{whole} walks ended, and {retrained} acts tell of one"
 
 
+def _stale(done: Tortured) -> Iterator[str]:
+    """Yield the acts that a watcher chose by what it had seen before another watcher had a whole look."""
+    looks = [look for file in done.traces.glob("*.trace") for look in _looks(file)]
+    for look in looks:
+        overtaken = [o for o in looks if o.name != look.name and look.start < o.start and o.end < look.end and o.said]
+        if look.said not in ("", Verb.KEEP.value) and overtaken:
+            yield f"{look.name} chose to {look.said} by what it had seen before {overtaken[0].name} looked and acted"
+
+
 def _two_leaders(done: Tortured) -> Iterator[str]:
     """Yield the looks during which another watcher led too; one that was put to sleep may find itself overtaken."""
     spans = sorted(span for file in done.traces.glob("*.trace") for span in _spans(file))
@@ -128,15 +138,30 @@ def _awake(spans: Sequence[tuple[int, int, str]], slept: Sequence[tuple[str, int
         yield start, min([at for who, at in slept if who == name and start <= at <= end], default=end), name
 
 
+@dataclass(frozen=True)
+class _Look:
+    """From when to when a watcher surely held the lease (monotonic ns), and what it did; empty where it was refused."""
+
+    start: int
+    end: int
+    name: str
+    said: str
+
+
 def _spans(file: Path) -> Iterator[tuple[int, int, str]]:
-    """Yield from when to when a watcher surely held the lease, for each of its looks."""
+    for look in _looks(file):
+        yield look.start, look.end, look.name
+
+
+def _looks(file: Path) -> Iterator[_Look]:
+    """Yield the looks of one watcher in which it held the lease."""
     first = last = 0
     for line in file.read_text().splitlines():
         stamp, _, word = line.partition(" ")
         if word == "holds":
             first, last = first or int(stamp), int(stamp)
         elif first:
-            yield first, last, file.stem
+            yield _Look(first, last, file.stem, word.removeprefix("done ") if word.startswith("done ") else "")
             first = 0
     if first:
-        yield first, last, file.stem
+        yield _Look(first, last, file.stem, "")

@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,7 +22,6 @@ from tenure.core.errors import ProjectBusyError, TenureError
 from tenure.core.lifecycle import Verb
 from tenure.engine.events import ACTION_EVENT
 from tenure.engine.workspace import Workspace, open_workspace
-from tenure.state.host import process_birth
 from tenure.state.leases import Lease
 from tenure.state.tables import LEASES
 
@@ -110,11 +110,16 @@ class Torture:
         return done
 
     def _pass_time(self, workspace: Workspace) -> None:
-        """Move the clock on for each look that was finished, while nobody who is awake holds a lease."""
+        """Move the clock on for each look that was finished, while nobody who is awake leads."""
         looks = self._looked()
-        if looks > self._looks and not self._is_held(workspace):
-            self._clock.advance(2.0 * _LOOK_SECONDS * self._chance.random() * (looks - self._looks))
-            self._looks = looks
+        if looks > self._looks:
+            with suppress(ProjectBusyError), self._in_peace(workspace):
+                self._clock.advance(2.0 * _LOOK_SECONDS * self._chance.random() * (looks - self._looks))
+                self._looks = looks
+
+    def _in_peace(self, workspace: Workspace) -> Lease:
+        """Return the watchers' own lease: who holds it can move the clock on without taking it from anybody."""
+        return Lease(workspace.database, "watch", clock=self._clock, ttl_seconds=_MONTH_SECONDS)
 
     def _looked(self) -> int:
         return sum(path.read_text().count(" done ") for path in self._place.glob("*.trace"))
@@ -124,7 +129,7 @@ class Torture:
     def _plant(self, workspace: Workspace, turn: int) -> Planted | None:
         """Plant a cause while nobody may look, for this program holds the lease; None where a watcher does."""
         try:
-            with Lease(workspace.database, "watch", clock=self._clock, ttl_seconds=_MONTH_SECONDS):
+            with self._in_peace(workspace):
                 before = self._clock()
                 planted = plant(workspace, _CAUSES[turn % len(_CAUSES)], turn, self._clock)
                 self._planting += (self._clock() - before).total_seconds()
@@ -197,13 +202,6 @@ class Torture:
         with workspace.database.read() as connection:
             pid = connection.execute(select(LEASES.c.pid).where(LEASES.c.name == "watch")).scalar()
         return next((one for one in self._watchers if one.pid == pid and not one.asleep_until), None)
-
-    def _is_held(self, workspace: Workspace) -> bool:
-        """Say whether a living process that is awake holds a lease."""
-        with workspace.database.read() as connection:
-            rows = connection.execute(select(LEASES.c.pid, LEASES.c.birth)).all()
-        asleep = {one.pid for one in self._watchers if one.asleep_until}
-        return any(process_birth(row.pid) == row.birth and row.pid not in asleep for row in rows)
 
     def _settle(self, workspace: Workspace) -> None:
         """Let the watchers look in peace until they have nothing more to do, for a minute at most."""
