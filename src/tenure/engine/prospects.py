@@ -27,7 +27,7 @@ _SECONDS: Final = 30.0
 """At most, for one question."""
 _LATEST: Final = 8
 """Windows whose rows say how many a window brings."""
-_MEMORY: Final = 12
+_MEMORY: Final = 100
 _SECOND: Final = 1_000_000
 _LEAST_JUDGED: Final = 200
 """Rows that the gate judges a new model on, at least."""
@@ -132,7 +132,7 @@ def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: P
     context = workspace.context
     memory = [
         context.artifacts.get_record(Prospect, event.output)
-        for event in reversed(_asked(workspace, version.number))
+        for event in reversed(workspace.ledger.events(kind=PROSPECT_EVENT, newest_first=True, limit=_MEMORY))
         if event.output is not None
     ]
     now = int(pin.as_of.timestamp() * _SECOND)
@@ -147,6 +147,7 @@ def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: P
         memory=memory,
         former=rows.former,
         deadline=context.deadline(_SECONDS),
+        threads=2,
     )
     if asked.chosen is None:
         return asked

@@ -40,7 +40,7 @@ from tenure.state.registry import Registry
 Moments = NDArray[np.int64]
 _ALL: Final = Recipe("all")
 _SECOND: Final = 1_000_000
-_FORMER: Final = 2
+_FORMER: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
