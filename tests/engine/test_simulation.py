@@ -256,7 +256,7 @@ def frame(flights: list[Flight]) -> Frame:
     return Frame(
         learned=300,
         planned=len(flights[0].windows),
-        pace=pace_of(flights, seconds=1.0, whole_budget=20.0),
+        pace=pace_of(flights, seconds=1.0, first_walk=1.0, whole_budget=20.0),
     )
 
 

@@ -125,8 +125,9 @@ class Measure(StrEnum):
 class Pace:
     """How long it took, beside the naive way (seconds): rows one by one, whole walks, nothing shared.
 
-    `naive` is an estimate: `row_seconds` was measured on a sample, a walk counts with the project's whole budget, and
-    looks count as they were. `walk_budget` is what a walk was given here.
+    `naive` is an estimate: `row_seconds` was measured on a sample, a walk counts with the project's `whole_budget`, and
+    looks count as they were. `walk_budget` is what a walk was given here. Both budgets are None where the project
+    counts trials and not seconds: a walk then counts as long as one took here.
     """
 
     seconds: float
@@ -134,8 +135,8 @@ class Pace:
     row_seconds: float
     rows: int
     walks: int
-    walk_budget: float
-    whole_budget: float
+    walk_budget: float | None
+    whole_budget: float | None
 
     @property
     def factor(self) -> float:

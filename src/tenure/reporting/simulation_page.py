@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tenure.core.project import Project
-from tenure.core.simulation import Act, Deed, Measure, PolicyResult, Simulation
+from tenure.core.simulation import Act, Deed, Measure, Pace, PolicyResult, Simulation
 from tenure.reporting.blocks import Block, Cell, Drawings, Fact, Facts, Pairs, Paragraph, Section, Table
 from tenure.reporting.health_words import day, metric_label
 from tenure.reporting.page import Hero, Page
@@ -257,9 +257,15 @@ def _engineer(simulation: Simulation, source: str) -> Iterator[Section]:
         ("Metric", metric_label(simulation.metric)),
         ("Rows learned from at first", whole(simulation.learned)),
         ("Windows flown", f"{len(simulation.starts)} of {simulation.planned}"),
-        ("Budget of a walk", f"{simulation.pace.walk_budget:g} s ({simulation.pace.whole_budget:g} s in the project)"),
+        ("Budget of a walk", _budget(simulation.pace)),
     ]
     yield Section("lineage", "Where it all comes from", (Pairs(tuple(items), source),))
+
+
+def _budget(pace: Pace) -> str:
+    if pace.walk_budget is None or pace.whole_budget is None:
+        return "as many trials as the project says"
+    return f"{pace.walk_budget:g} s ({pace.whole_budget:g} s in the project)"
 
 
 def _regret_table(simulation: Simulation, source: str) -> Table:

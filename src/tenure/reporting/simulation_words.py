@@ -160,12 +160,15 @@ def hindsight_words(simulation: Simulation) -> str:
 def pace_words(simulation: Simulation) -> str:
     """Return how long it took beside the naive way, and what that is."""
     pace = simulation.pace
+    walks = plural(pace.walks, "walk")
+    anew, ours = f"does each of {walks} anew", ""
+    if pace.walk_budget is not None and pace.whole_budget is not None:
+        anew = f"gives each of {walks} the project’s whole budget ({seconds_in_words(pace.whole_budget)})"
+        ours = f" Walks were given {seconds_in_words(pace.walk_budget)} here, so models live may be better."
     return (
         f"All flights together took {seconds_in_words(pace.seconds)}. A loop that answers, logs and settles each of "
-        f"{whole(pace.rows)} rows one by one ({pace.row_seconds * 1000:.1f} ms each, measured on a sample) and gives "
-        f"each of {plural(pace.walks, 'walk')} the project's whole budget ({seconds_in_words(pace.whole_budget)}) "
-        f"would take about {seconds_in_words(pace.naive)}: {pace.factor:.1f} times as long. Walks were given "
-        f"{seconds_in_words(pace.walk_budget)} here, so that models live may be better than the ones flown."
+        f"{whole(pace.rows)} rows one by one ({pace.row_seconds * 1000:.1f} ms each, measured on a sample) and {anew} "
+        f"would take about {seconds_in_words(pace.naive)}: {pace.factor:.1f} times as long.{ours}"
     )
 
 

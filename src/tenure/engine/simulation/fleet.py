@@ -66,7 +66,12 @@ def simulate(workspace: Workspace, plan: Plan) -> Simulation:
         frame = Frame(
             learned=cut.learned,
             planned=len(windows),
-            pace=pace_of(flights, seconds=perf_counter() - started, whole_budget=project.training.budget),
+            pace=pace_of(
+                flights,
+                seconds=perf_counter() - started,
+                first_walk=fleet.first_walks,
+                whole_budget=project.training.budget,
+            ),
             notes=_notes(history, project, flights, len(windows)),
         )
         workspace.context.log.progress(0.98, "comparing")
@@ -96,6 +101,7 @@ class _Fleet:
     learned: pl.DataFrame
     budget: float
     bases: dict[str, Path] = field(default_factory=dict)
+    first_walks: float = 0.0
 
     def flown(self, policies: Sequence[FlightPolicy]) -> list[Flight]:
         """Fly one policy after the other, until one is interrupted.
@@ -148,7 +154,9 @@ class _Fleet:
             add_rows(folder, 0, self.learned)
             self.workspace.context.log.note(f"the first model, from {self.learned.height:,} rows")
             clock = VirtualClock(self.windows[0].start)
+            started = perf_counter()
             with open_workspace(folder, actor="simulation", project=project, clock=clock) as shadow:
                 take_off(shadow)
+            self.first_walks += perf_counter() - started
             self.bases[key] = folder
         return self.bases[key]

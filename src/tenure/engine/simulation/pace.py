@@ -15,24 +15,28 @@ from tenure.engine.workspace import open_workspace
 _SAMPLE: Final = 200
 
 
-def pace_of(flights: Sequence[Flight], *, seconds: float, whole_budget: float) -> Pace:
+def pace_of(flights: Sequence[Flight], *, seconds: float, first_walk: float, whole_budget: float) -> Pace:
     """Return the wall clock of all flights, and what the naive way would have taken.
 
     A sample of rows is answered, logged and given its outcome one by one, in a shadow that is not needed any more.
-    Walks count with the whole budget, the first one of each flight too; looks count as they were.
+    Walks count with the whole budget, the first one of each flight too, or where trials are counted as long as a walk
+    took here (`first_walk` is how long the first ones took together); looks count as they were.
     """
     row = _row_seconds(flights[0])
     rows = sum(flown.window.rows.height for flight in flights for flown in flight.windows)
     walks = sum(flight.walks + 1 for flight in flights)
+    by_trials = flights[0].project.training.trials is not None
+    made = 1 + sum(flight.walks - flight.reused for flight in flights)
+    took = first_walk + sum(flight.seconds.get("walks", 0.0) for flight in flights)
     looks = sum(flight.seconds.get("looks", 0.0) for flight in flights)
     return Pace(
         seconds=seconds,
-        naive=rows * row + walks * whole_budget + looks,
+        naive=rows * row + walks * (took / made if by_trials else whole_budget) + looks,
         row_seconds=row,
         rows=rows,
         walks=walks,
-        walk_budget=flights[0].project.training.budget,
-        whole_budget=whole_budget,
+        walk_budget=None if by_trials else flights[0].project.training.budget,
+        whole_budget=None if by_trials else whole_budget,
     )
 
 
