@@ -69,16 +69,23 @@ def _life(folder: Path, entry: Entry, budget: str, chance: random.Random) -> dic
     families = [*_FAMILIES, "mlp"] if importlib.util.find_spec("torch") else list(_FAMILIES)
     later = table[_LEARNED:].drop(entry.target)
     known: dict[str, tuple[str, str]] = {}
+    seen: set[int] = set()
     for turn, family in enumerate(families, start=1):
         line = f'\n[training]\nfamilies = ["{family}"]\n' if family else "\n[training]\n"
         (folder / "tenure.toml").write_text(wish.replace("\n[training]\n", line))
         _tenure(folder, "run", "--budget", budget, "--fresh", allowed=(0, 4))
         with open_workspace(folder, actor="bench") as workspace:
-            workspace.registry.move({Alias.CHAMPION: turn, Alias.CHALLENGER: None}, actor="bench", reason="its turn")
+            version = workspace.registry.versions()[-1]
+            if version.number in seen:
+                print(f"{entry.name}: what {family or 'all families'} made was turned away, and is no version")
+                continue
+            seen.add(version.number)
+            moves = {Alias.CHAMPION: version.number, Alias.CHALLENGER: None}
+            workspace.registry.move(moves, actor="bench", reason="its turn")
         rows = later[(turn - 1) * sum(_ROWS.values()) : turn * sum(_ROWS.values())]
         for way, ids in _asked(folder, rows, turn, chance).items():
             known |= dict.fromkeys(ids, (family or "all families", way))
-        print(f"{entry.name}: v{turn} ({family or 'all families'}) answered {rows.height} rows", flush=True)
+        print(f"{entry.name}: {version.label} ({family or 'all families'}) answered {rows.height} rows", flush=True)
     return known
 
 
