@@ -14,6 +14,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -220,9 +221,7 @@ def _project(place: Path, business: Business, seconds: float, url: str | None) -
     moved = scale.of_micros(history["seen_at"].dt.timestamp("us").to_numpy())
     history.with_columns(pl.Series("seen_at", moved).cast(pl.Datetime("us"))).write_parquet(folder / "history.parquet")
     text = project_text(business, window=f"{seconds:g}s")
-    text = text.replace(
-        f'outcome_delay = "{business.delay // timedelta(seconds=1)}s"', f'outcome_delay = "{seconds:g}s"'
-    )
+    text = re.sub(r'outcome_delay = "[^"]*"', f'outcome_delay = "{seconds:g}s"', text)
     text = text.replace("[operations]\n", '[operations]\ncheck_every = "1s"\nsource_every = "10s"\n')
     text += "[promotion]\nshadow_rows = 200\ncanary_shares = [0.25]\ncanary_rows = 60\n"
     text += "" if url is None else f'[state]\nurl = "{url}"\n'
