@@ -47,6 +47,7 @@ _COUNTED: Final = (
     (Deed.ALARM, "Alarms"),
     (Deed.RETRAIN, "Retrained"),
     (Deed.CORRECTION, "Corrected"),
+    (Deed.HELD, "Not good enough"),
     (Deed.PROMOTION, "Took office"),
     (Deed.ROLLBACK, "Rolled back"),
     (Deed.ESCALATION, "Left to a person"),
@@ -135,7 +136,12 @@ def _owner(simulation: Simulation, source: str) -> Iterator[Section]:
     yield Section(
         "policies",
         "Policy against policy",
-        (_policies_table(simulation, source), *_drawn(gain), *_duels(simulation, source)),
+        (
+            _policies_table(simulation, source),
+            *_drawn(gain),
+            *_duels(simulation, source),
+            *_deeds_table(simulation, source),
+        ),
     )
     for at, policy in enumerate(flown(simulation)):
         yield Section(f"did-{at}", _title(simulation, policy), tuple(_story(simulation, policy, at, source)))
@@ -174,20 +180,34 @@ def _duels(simulation: Simulation, source: str) -> Iterator[Block]:
 
 
 def _policies_table(simulation: Simulation, source: str) -> Table:
-    made = f"{_upper(measure_words(simulation))} (95 %)"
-    shown = [(deed, name) for deed, name in _COUNTED if any(p.count(deed) for p in simulation.policies)]
-    head = ("Policy", made, "Ahead of no tenure (95 %)", *(name for _, name in shown), "Worst window")
     rows = tuple(
         (
             Cell(_upper(policy_words(policy.name))),
             Cell(total_words(simulation, policy.total), "range"),
             Cell("" if policy is simulation.policies[0] else ahead_words(simulation, policy.over_static), "range"),
-            *(Cell(whole(policy.count(deed)), "number") for deed, _ in shown),
             Cell(_worst(simulation, policy)),
         )
         for policy in simulation.policies
     )
+    head = ("Policy", f"{_upper(measure_words(simulation))} (95 %)", "Ahead of no tenure (95 %)", "Worst window")
     return Table("What each policy came to", head, rows, source)
+
+
+def _deeds_table(simulation: Simulation, source: str) -> Iterator[Table]:
+    told = flown(simulation)
+    shown = [(deed, name) for deed, name in _COUNTED if any(policy.count(deed) for policy in told)]
+    if shown:
+        head = ("Policy", *(name for _, name in shown), "Worse than before")
+        rows = tuple(
+            (
+                Cell(_upper(policy_words(policy.name))),
+                *(Cell(whole(policy.count(deed)), "number") for deed, _ in shown),
+                Cell(whole(policy.bad_promotions), "number"),
+            )
+            for policy in told
+        )
+        note = "Worse than before: versions that took office and did worse than what they replaced, beyond chance."
+        yield Table("How often each did what", head, rows, source, note)
 
 
 def _upper(text: str) -> str:
