@@ -92,7 +92,8 @@ class Torture:
             self._watchers = [self._new() for _ in range(self._count)]
             next_kill, looks = self._wait(), 0
             while self._passed() < 60.0 * minutes:
-                if self._passed() >= next_turn and (planted := self._plant(workspace, turn)) is not None:
+                is_due = self._passed() >= next_turn and not self._sleeps()
+                if is_due and (planted := self._plant(workspace, turn)) is not None:
                     next_turn = self._passed() + _TURN_SECONDS
                     done.planted.append(planted)
                     turn += 1
@@ -112,10 +113,14 @@ class Torture:
     def _pass_time(self, workspace: Workspace) -> None:
         """Move the clock on for each look that was finished, while nobody who is awake leads."""
         looks = self._looked()
-        if looks > self._looks:
+        if looks > self._looks and not self._sleeps():
             with suppress(ProjectBusyError), self._in_peace(workspace):
                 self._clock.advance(2.0 * _LOOK_SECONDS * self._chance.random() * (looks - self._looks))
                 self._looks = looks
+
+    def _sleeps(self) -> bool:
+        """Say whether a watcher was put to sleep, perhaps in the middle of a write."""
+        return any(one.asleep_until for one in self._watchers)
 
     def _in_peace(self, workspace: Workspace) -> Lease:
         """Return the watchers' own lease: who holds it can move the clock on without taking it from anybody."""
