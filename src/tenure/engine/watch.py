@@ -42,6 +42,7 @@ from tenure.monitoring.stage import Watched, check_health, compare_file
 from tenure.state.exclusions import Exclusion
 from tenure.state.ladder import Ladder
 from tenure.state.leases import Lease
+from tenure.state.ledger import Event
 from tenure.state.proposals import Proposal
 from tenure.state.shelf import Shelf
 
@@ -262,13 +263,11 @@ def _situation(
     workspace: Workspace, health: HealthReport, prospect: Prospect | None, harm: Finding | None
 ) -> Situation:
     walked = workspace.ledger.events(kind=WALKED_EVENT, newest_first=True, limit=1)
-    source = with_log(known_fingerprint(workspace), pinned(workspace))
-    known = bool(walked) and source is not None and walked[0].data["source"] is not None
-    same = known and walked[0].data["source"] == source
+    same = _saw_the_same(workspace, walked[0]) if walked and blocking(health.findings) else None
     chosen = None if prospect is None else prospect.chosen
     return Situation(
         champion=workspace.champion().number,
-        new_rows=not same if known else None,
+        new_rows=None if same is None else not same,
         walked_in_vain=f"run {walked[0].run_id} saw the same rows ({walked[0].reason})" if same else None,
         past=past_acts(workspace),
         prospect=prospect,
@@ -276,6 +275,12 @@ def _situation(
         climbing=_climbing(workspace, chosen),
         resting="" if chosen is None else resting(workspace, health, chosen),
     )
+
+
+def _saw_the_same(workspace: Workspace, walked: Event) -> bool | None:
+    """Say whether a walk saw the rows that there are now; None where nobody can tell. It reads through the log."""
+    before, source = walked.data["source"], with_log(known_fingerprint(workspace), pinned(workspace))
+    return None if before is None or source is None else bool(before == source)
 
 
 def _climbing(workspace: Workspace, chosen: Recipe | None) -> str:
