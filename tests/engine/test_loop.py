@@ -107,12 +107,21 @@ def test_one_prospect_is_acted_on_once_and_the_next_one_anew() -> None:
     assert choose(report(), AUTO, replace(again, prospect=prospect(RECENT, since="w8"))).verb is Verb.RETRAIN
 
 
-def test_a_person_is_asked_once_whether_to_replace_a_version() -> None:
+def test_each_block_asks_once_whether_to_replace_a_version() -> None:
     for policy in (PROPOSE, OBSERVE):
         asked = choose(report(), policy, replace(HERE, prospect=prospect(RECENT)))
         assert asked.proposal == "tenure approve"
+        again = replace(HERE, prospect=prospect(RECENT), past=(asked,))
+        assert choose(report(), policy, again).verb is Verb.KEEP
         later = replace(HERE, prospect=prospect(RECENT, since="w8"), past=(asked,))
-        assert choose(report(), policy, later).verb is Verb.KEEP
+        assert choose(report(), policy, later).verb is asked.verb
+
+
+def test_where_nobody_lets_a_remedy_go_up_people_are_told() -> None:
+    climbing = replace(HERE, climbing="v3 is on the ladder.", prospect=prospect(None))
+    assert choose(ILL, AUTO, climbing).verb is Verb.KEEP
+    assert choose(ILL, OBSERVE, climbing).verb is Verb.ESCALATE
+    assert choose(report(finding("own-test", Verdict.FAIL)), AUTO, climbing).verb is Verb.ESCALATE
 
 
 def test_nothing_is_retrained_while_a_version_climbs_or_after_vain_attempts() -> None:

@@ -6,6 +6,7 @@ begun and not done is gone on with by the next look, on the rows of the moment w
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -35,10 +36,12 @@ class Begun:
 
 
 def begin(workspace: Workspace, lease: Lease, action: Action, health: HealthReport) -> Begun:
-    """Note that an act begins, provided that this process still leads and nothing else is begun.
+    """Note that an act begins, provided that this process still leads.
+
+    It is about the version that `health` judged: where another holds the office by the time it is done, it is not done.
 
     Raises:
-        ProjectBusyError: another process leads now, or began an act meanwhile.
+        ProjectBusyError: another process leads now.
     """
     artifacts = workspace.context.artifacts
     kept, what = artifacts.put_record(health), artifacts.put_record(action)
@@ -51,17 +54,17 @@ def begin(workspace: Workspace, lease: Lease, action: Action, health: HealthRepo
             inputs=(kept,),
             output=what,
             output_type="Action",
-            data={"verb": action.verb.value, "champion": workspace.champion().number},
+            data={"verb": action.verb.value, "champion": health.version},
             connection=connection,
         )
     return _begun(workspace, event)
 
 
 def unfinished(workspace: Workspace) -> Begun | None:
-    """Return the act that was begun last, where it was not done; None where all is done."""
-    last = workspace.ledger.events(kind=BEGUN_EVENT, newest_first=True, limit=1)
-    begun = _begun(workspace, last[0]) if last else None
-    return None if begun is None or is_done(workspace, begun) else begun
+    """Return the oldest of the latest acts that was begun and not done; None where all are done."""
+    begun = workspace.ledger.events(kind=BEGUN_EVENT, newest_first=True, limit=_REMEMBERED)
+    done = _done(workspace) if begun else set()
+    return next((_begun(workspace, event) for event in reversed(begun) if event.seq not in done), None)
 
 
 def begun_as(workspace: Workspace, action: Action) -> Begun | None:
@@ -73,8 +76,12 @@ def begun_as(workspace: Workspace, action: Action) -> Begun | None:
 
 def is_done(workspace: Workspace, begun: Begun) -> bool:
     """Say whether the act was noted as done."""
-    done = workspace.ledger.events(kind=ACTION_EVENT, without={"begun": None}, newest_first=True, limit=_REMEMBERED)
-    return any(event.data.get("begun") == begun.seq for event in done)
+    return begun.seq in _done(workspace)
+
+
+def _done(workspace: Workspace) -> set[int | None]:
+    events = workspace.ledger.events(kind=ACTION_EVENT, without={"begun": None}, newest_first=True, limit=_REMEMBERED)
+    return {event.data.get("begun") for event in events}
 
 
 def _begun(workspace: Workspace, event: Event) -> Begun:
@@ -117,13 +124,16 @@ def note(
         )
 
 
-def past_acts(workspace: Workspace) -> tuple[Action, ...]:
-    """Return the latest acts but keeps, oldest first."""
+def past_acts(workspace: Workspace, *, lapsed: Collection[str] = ()) -> tuple[Action, ...]:
+    """Return the latest acts but keeps, oldest first, without those that were only proposed and whose time ran out.
+
+    `lapsed` are the artifacts of acts whose proposals nobody answered.
+    """
     events = workspace.ledger.events(
         kind=ACTION_EVENT, without={"verb": Verb.KEEP.value}, limit=_REMEMBERED, newest_first=True
     )
     return tuple(
         workspace.context.artifacts.get_record(Action, event.output)
         for event in reversed(events)
-        if event.output is not None
+        if event.output is not None and (event.data["carried_out"] or event.output not in lapsed)
     )

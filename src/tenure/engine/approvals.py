@@ -33,16 +33,18 @@ def proposals_of(workspace: Workspace) -> Proposals:
 def propose(workspace: Workspace, action: Action) -> Proposal:
     """Put an act to people, and a message to each of their addresses into the outbox; return the proposal.
 
-    The same act for the same cause is put to them once: while its proposal waits, is carried out or was declined, that
-    one is returned. Another act for the version in office stands for those that still wait.
+    The same act for the same cause is put to them once: while its proposal waits, is carried out, or was declined
+    within its time, that one is returned. Another act for the version in office stands for those that still wait.
 
     Raises:
         NoChampionError: no model is in office.
     """
     proposals, champion = proposals_of(workspace), workspace.champion().number
     about = [one for one in proposals.all() if one.champion == champion]
+    now = workspace.context.clock()
     for earlier in reversed(about):
-        if earlier.state in _STANDS and _asks_the_same(action_of(workspace, earlier), action):
+        is_over = earlier.state is ProposalState.DECLINED and now >= datetime.fromisoformat(earlier.expires)
+        if earlier.state in _STANDS and not is_over and _asks_the_same(action_of(workspace, earlier), action):
             return earlier
     return proposals.propose(
         action.verb,

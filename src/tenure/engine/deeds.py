@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tenure.core.errors import TemporaryError, TenureError
+from tenure.core.errors import (
+    BacklogError,
+    ProjectBusyError,
+    SourceUnreachableError,
+    StateUnreachableError,
+    TemporaryError,
+    TenureError,
+)
 from tenure.core.health import HealthReport
 from tenure.core.ladder import Step
 from tenure.core.lifecycle import Action, Alias, Outcome, Release
@@ -20,6 +27,14 @@ from tenure.state.ladder import Ladder
 from tenure.state.ledger import Event, Run
 
 _LATEST_RUNS: Final = 20
+_AWAY: Final[tuple[type[TemporaryError], ...]] = (
+    TemporaryError,
+    SourceUnreachableError,
+    ProjectBusyError,
+    StateUnreachableError,
+    BacklogError,
+)
+_PASSING: Final = tuple(f"{error.code}: " for error in _AWAY)
 _VAIN: Final = (Outcome.HOLD.value, Outcome.REJECT.value)
 
 
@@ -39,9 +54,9 @@ def retrained(workspace: Workspace, begun: Begun) -> Done:
         TemporaryError: it cannot be done now.
     """
     earlier = _run_of(workspace, begun)
-    if earlier is not None and earlier.status != "running":
+    if earlier is not None and _is_over(earlier):
         return Done(_came_to(begun, f"Run {earlier.id}: {earlier.reason}"))
-    if earlier is None and workspace.champion().number != begun.champion:
+    if (earlier is None or earlier.status != "running") and workspace.champion().number != begun.champion:
         return Done(_overtaken(workspace, begun))
     action = begun.action
     try:
@@ -60,6 +75,11 @@ def _run_of(workspace: Workspace, begun: Begun) -> Run | None:
         if pin is not None and datetime.fromisoformat(pin["as_of"]) == begun.at:
             return run
     return None
+
+
+def _is_over(run: Run) -> bool:
+    """Say whether a run came to an end that stands: not where something outside was away, or it was overtaken."""
+    return run.status == "finished" or (run.status == "failed" and not run.reason.startswith(_PASSING))
 
 
 def rolled_back(workspace: Workspace, begun: Begun) -> Done:

@@ -17,6 +17,8 @@ from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.rules import RULES
 
 _REALISED: Final = (REALISED_SCORE, REALISED_VALUE)
+_MENDED: Final = (*_REALISED, DRIFT, ESTIMATED_SCORE)
+"""What a version that climbs may be the remedy for."""
 PROSPECT: Final = "prospect"
 _PROPOSALS: Final = {
     Verb.RETRAIN: "tenure approve",
@@ -44,11 +46,12 @@ def choose(health: HealthReport, policy: Policy, situation: Situation) -> Action
     a retraining or rollback and records that.
     """
     wish = _with_version(_wish(health, situation), health)
+    wish = _while_climbing(wish, health, situation, policy)
     wish = _without_idle_retraining(wish, situation)
-    wish = _without_repeats(wish, health, situation, policy)
+    wish = _without_repeats(wish, health, situation)
     if policy.autonomy == "observe" and wish.verb in (Verb.RETRAIN, Verb.ROLL_BACK):
         told = _Wish(Verb.ESCALATE, f"{wish.reason} A person should {_in_words(wish.verb)}.", wish.cause)
-        told = _without_repeats(told, health, situation, policy)
+        told = _without_repeats(told, health, situation)
         return _action(told, health, proposal=_PROPOSALS[wish.verb] if told.verb is Verb.ESCALATE else None)
     if wish.verb is Verb.KEEP or (policy.autonomy == "auto" and wish.verb is not Verb.ESCALATE):
         return _action(wish, health, proposal=None)
@@ -82,8 +85,6 @@ def _wish(health: HealthReport, situation: Situation) -> _Wish:
     if feed is not None:
         reason = f"What comes in or comes true cannot be relied on; retraining would learn it. {feed.says}"
         return _Wish(Verb.ESCALATE, reason, feed)
-    if situation.climbing:
-        return _Wish(Verb.KEEP, f"{situation.climbing} {health.headline}")
     if situation.prospect is not None and situation.prospect.chosen is not None and not situation.resting:
         return _Wish(Verb.RETRAIN, situation.prospect.says, asked_by(situation.prospect), situation.prospect.chosen)
     return _wish_without_remedy(health, situation)
@@ -139,6 +140,15 @@ def _of_version(health: HealthReport, version: int | None) -> list[WindowHealth]
     return [window for window in health.windows if version in window.versions and window.realised is not None]
 
 
+def _while_climbing(wish: _Wish, health: HealthReport, situation: Situation, policy: Policy) -> _Wish:
+    """Wait for a remedy that is on its way; where nobody lets it go up, people are told as if there were none."""
+    ill = wish.cause is not None and wish.cause.verdict is Verdict.FAIL and wish.cause.check in _MENDED
+    waits = wish.verb is Verb.RETRAIN or ill
+    if not situation.climbing or not waits or policy.autonomy == "observe":
+        return wish
+    return _Wish(Verb.KEEP, f"{situation.climbing} {health.headline}")
+
+
 def _without_idle_retraining(wish: _Wish, situation: Situation) -> _Wish:
     """Do not choose a retraining that cannot change anything: tell a person of an illness, let a mere slip be."""
     if wish.verb is not Verb.RETRAIN or situation.walked_in_vain is None or wish.recipe is not None:
@@ -148,15 +158,14 @@ def _without_idle_retraining(wish: _Wish, situation: Situation) -> _Wish:
     return _Wish(Verb.ESCALATE if is_illness else Verb.KEEP, f"{wish.reason} {idle}", wish.cause)
 
 
-def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation, policy: Policy) -> _Wish:
+def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation) -> _Wish:
     """Never choose one act twice for one cause, but retrain again once there are new rows to learn from.
 
-    A prospect is asked anew with every block of outcomes; where a person is to answer, one question stands at a time.
+    A prospect is a new cause with every block of outcomes.
     """
     if wish.verb is Verb.KEEP or wish.cause is None:
         return wish
-    is_same = _same_question if wish.cause.check == PROSPECT and policy.autonomy != "auto" else same_cause
-    earlier = [action for action in situation.past if action.cause and is_same(action.cause, wish.cause)]
+    earlier = [action for action in situation.past if action.cause and same_cause(action.cause, wish.cause)]
     same = [action for action in earlier if action.verb is wish.verb]
     if not same:
         return wish
@@ -170,11 +179,6 @@ def _without_repeats(wish: _Wish, health: HealthReport, situation: Situation, po
         return _Wish(Verb.ESCALATE, reason, wish.cause)
     waits = "A person was told" if escalated else f"To {wish.verb} was proposed"
     return _Wish(Verb.KEEP, f"{waits} and nothing is known to have changed since. {health.headline}", wish.cause)
-
-
-def _same_question(one: Finding, other: Finding) -> bool:
-    """Say whether two findings ask whether to replace the same version."""
-    return one.check == other.check and one.measurement.evidence["version"] == other.measurement.evidence["version"]
 
 
 def same_cause(one: Finding, other: Finding) -> bool:

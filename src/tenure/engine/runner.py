@@ -101,7 +101,8 @@ def run_walk(
             raise
         lease.renew()
         said = f"{walk.outcome}: {walk.reason}"
-        if walk.outcome != UP_TO_DATE and not walk.overtaken:
+        noted = workspace.ledger.events(kind=WALKED_EVENT, run_id=run.id, limit=1)
+        if walk.outcome != UP_TO_DATE and not walk.overtaken and not noted:
             workspace.ledger.append(
                 WALKED_EVENT,
                 actor=workspace.context.actor,

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from tenure.core.data import Snapshot
-from tenure.core.errors import SourceMissingError, UnreadableDataError
+from tenure.core.errors import SourceMissingError, TemporaryError, UnreadableDataError
 from tenure.core.evidence import Finding, QualityReport, blocking
 from tenure.core.health import HealthReport
 from tenure.core.ladder import Rung, Step
@@ -20,8 +20,8 @@ from tenure.core.retraining import Prospect, Recipe
 from tenure.engine.acts import Begun, begin, begun_as, is_done, note, past_acts, unfinished
 from tenure.engine.alerts.delivery import deliver
 from tenure.engine.alerts.look import observe_alarms
-from tenure.engine.approvals import propose, review
-from tenure.engine.approved import carry_out_answered
+from tenure.engine.approvals import proposals_of, propose, review
+from tenure.engine.approved import ACTS, carry_out_answered
 from tenure.engine.deeds import is_correction, resting, retrained, rolled_back
 from tenure.engine.events import HEALTH_EVENT
 from tenure.engine.ladder import climb
@@ -36,6 +36,7 @@ from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import WALKED_EVENT, Walk
 from tenure.engine.source_looks import known_fingerprint
 from tenure.engine.workspace import Workspace
+from tenure.monitoring.alarm import noted
 from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.rules import RULES
 from tenure.monitoring.stage import Watched, check_health, compare_file
@@ -43,10 +44,11 @@ from tenure.state.exclusions import Exclusion
 from tenure.state.ladder import Ladder
 from tenure.state.leases import Lease
 from tenure.state.ledger import Event
-from tenure.state.proposals import Proposal
+from tenure.state.proposals import Proposal, ProposalState
 from tenure.state.shelf import Shelf
 
 WATCH_LEASE: Final = "watch"
+_LAPSED: Final = ProposalState.LAPSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +154,58 @@ def look_and_act(workspace: Workspace) -> Look:
         ProjectBusyError: another watcher or run holds the project, or took it over from this one.
     """
     with Lease(workspace.database, WATCH_LEASE, clock=workspace.context.clock) as lease:
-        carry_out_answered(workspace, act=partial(_as_approved, lease))
-        begun = unfinished(workspace)
-        if begun is not None:
-            return finish(workspace, lease, begun)
+        resumed, waits = _resumed(workspace, lease)
+        if resumed is not None:
+            return resumed
         health = examine(workspace)
         excluded = note_faulty_windows(workspace, health)
         deliver(workspace)  # before any act: a walk takes minutes, and who is paged should not wait for it
-        harm = probation(workspace)
+        harm = _new_harm(workspace, health)
         rungs = _climbed(workspace, health) if harm is None else ()
         if any(rung.step is Step.OFFICE for rung in rungs):
             health = examine(workspace)
-        seen = _chosen(workspace, health, prospect_for(workspace, health) if harm is None else None, harm)
+        asked = harm is None and not waits
+        seen = _chosen(workspace, health, prospect_for(workspace, health) if asked else None, harm)
         review(workspace, seen.action)
+        if waits:  # nothing is begun beside it but what cannot wait
+            seen = seen if seen.action.verb is Verb.ROLL_BACK else _kept(seen, waits)
         done = _carry_out(workspace, lease, _held_back(workspace, seen))
         return replace(done, rungs=rungs, excluded=excluded)
+
+
+def _resumed(workspace: Workspace, lease: Lease) -> tuple[Look | None, str]:
+    """Go on with what a person approved and with what was begun; return the look that it makes, or why it waits.
+
+    What cannot be done now must not keep the model from being watched.
+    """
+    try:
+        carry_out_answered(workspace, act=partial(_as_approved, lease))
+        begun = unfinished(workspace)
+        if begun is None:
+            return None, ""
+        permit = may(workspace, ACTS[begun.action.verb], approved=True)
+        if permit.given:
+            return finish(workspace, lease, begun), ""
+        return None, f"What was begun waits. {permit.says}"
+    except TemporaryError as error:
+        lease.renew()  # raises where it is the lease that was lost
+        workspace.context.log.note(f"what was begun waits: {error.message}")
+        return None, f"What was begun waits. {error.message}"
+
+
+def _kept(seen: Look, why: str) -> Look:
+    return replace(seen, action=replace(seen.action, verb=Verb.KEEP, reason=why, cause=None, recipe=None))
+
+
+def _new_harm(workspace: Workspace, health: HealthReport) -> Finding | None:
+    """Return the proof that the version in office does harm; None where people were told already that it stays."""
+    harm = probation(workspace)
+    if harm is None:
+        return None
+    told = noted(harm, version=health.version)
+    past = past_acts(workspace)
+    known = any(a.verb is Verb.ESCALATE and a.cause is not None and same_cause(a.cause, told) for a in past)
+    return None if known else harm
 
 
 def carry_out_approved(workspace: Workspace) -> tuple[Proposal, ...]:
@@ -210,10 +249,9 @@ def _waiting(action: Action, situation: Situation) -> Verb | None:
 
 def _held_back(workspace: Workspace, seen: Look) -> Look:
     """Keep instead of an act that may not be done now; of a spent budget a person is told once."""
-    acts = {Verb.RETRAIN: Act.RETRAIN, Verb.ROLL_BACK: Act.ROLL_BACK}
-    if workspace.project.operations.autonomy != "auto" or seen.action.verb not in acts:
+    if workspace.project.operations.autonomy != "auto" or seen.action.verb not in ACTS:
         return seen
-    permit = may(workspace, acts[seen.action.verb])
+    permit = may(workspace, ACTS[seen.action.verb])
     if permit.given:
         return seen
     verb = Verb.ESCALATE if tell_once(workspace, permit) else Verb.KEEP
@@ -223,7 +261,7 @@ def _held_back(workspace: Workspace, seen: Look) -> Look:
 
 def _carry_out(workspace: Workspace, lease: Lease, seen: Look) -> Look:
     """Do what was chosen where that is left to tenure, propose it where a person is to say yes, and note it."""
-    acts = seen.action.verb in (Verb.RETRAIN, Verb.ROLL_BACK)
+    acts = seen.action.verb in ACTS
     if acts and workspace.project.operations.autonomy == "auto":
         return finish(workspace, lease, begin(workspace, lease, seen.action, seen.health))
     if acts and workspace.project.operations.autonomy == "propose":
@@ -269,7 +307,7 @@ def _situation(
         champion=workspace.champion().number,
         new_rows=None if same is None else not same,
         walked_in_vain=f"run {walked[0].run_id} saw the same rows ({walked[0].reason})" if same else None,
-        past=past_acts(workspace),
+        past=past_acts(workspace, lapsed=[p.action for p in proposals_of(workspace).all() if p.state is _LAPSED]),
         prospect=prospect,
         harm=harm,
         climbing=_climbing(workspace, chosen),
