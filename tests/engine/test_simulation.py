@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from tenure.cli.app import app
 from tenure.core.errors import ConfigError, HistoryError, SourceMissingError, TemporaryError
+from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Task
@@ -42,6 +43,7 @@ from tenure.engine.simulation.policies import (
 from tenure.engine.simulation.shadow import shadow_of, twin_of
 from tenure.engine.watch import Look
 from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.ladder import Ladder
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 PROJECT = """
@@ -101,6 +103,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History, Cut]
 
 
 Fly = Callable[..., Flight]
+Ready = tuple[Path, History, Cut]
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +217,41 @@ def test_a_canary_answers_its_share_of_rows_and_a_shadow_the_others_for_the_log(
     assert shadowed.height == (versions == 1).sum()
     said = np.concatenate([f.said.predicted for f in later])
     assert np.array_equal(said, np.where((versions == 2)[:, None], both[1], both[0]))
+
+
+def test_while_a_version_climbs_windows_come_in_parts_and_nothing_is_lost(ready: Ready, tmp_path: Path) -> None:
+    base, history, cut = ready
+    twin_of(base, tmp_path / "shop")
+    looks: list[datetime] = []
+
+    def before(aloft: Aloft) -> None:
+        if aloft.number == 7:
+            retrain_and_release(aloft.workspace)
+            aloft.workspace.registry.move({Alias.CHAMPION: 1, Alias.PREVIOUS: None}, actor="me", reason="try it first")
+            rung = Rung(2, 1, Step.SHADOW, 0.0, aloft.clock().isoformat(), "", "", "v2 answers beside v1.")
+            Ladder(aloft.workspace.registry).step(rung, after=None, actor="me")
+
+    def act(workspace: Workspace) -> Look | None:
+        looks.append(workspace.context.clock())
+
+    windows = list(windows_of(history, cut))[:9]
+    flight = fly(
+        tmp_path / "shop",
+        windows,
+        FlightPolicy("count", act=act),
+        project=shadow_of(parse_project(PROJECT)),
+        hooks=Hooks(before=before),
+        looks=4,
+    )
+    counts = [sum(window.start < at <= window.end for at in looks) for window in windows]
+    assert counts == [1] * 7 + [4, 4]
+    assert looks[-1] == windows[-1].end
+    assert [f.window.rows.equals(w.rows) for f, w in zip(flight.windows, windows, strict=True)] == [True] * 9
+    assert [len(f.said.target) for f in flight.windows] == [w.rows.height for w in windows]
+    assert flight.count(Deed.STEP) == 1
+    with open_workspace(flight.folder, project=flight.project) as workspace:
+        assert workspace.traffic.shadowed(2).height == sum(window.rows.height for window in windows[7:])
+        assert workspace.traffic.prediction_count() == sum(window.rows.height for window in windows)
 
 
 def test_a_watcher_that_cannot_look_is_noted_and_the_flight_goes_on(flown: Fly) -> None:

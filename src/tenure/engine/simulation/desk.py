@@ -40,6 +40,17 @@ class Said:
     said_yes: Flags | None
     target: NDArray[Any]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Said]) -> Said:
+        """Return what was answered in windows that follow each other as one."""
+        yes = [part.said_yes for part in parts if part.said_yes is not None]
+        return cls(
+            np.concatenate([part.version for part in parts]),
+            np.concatenate([part.predicted for part in parts]),
+            np.concatenate(yes) if yes else None,
+            np.concatenate([part.target for part in parts]),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Row:

@@ -28,6 +28,8 @@ from tenure.engine.workspace import Workspace, open_workspace
 
 LEAST_BUDGET: Final = 5.0
 BUDGET_SHARE: Final = 1 / 6
+_LOOKS: Final = 7
+"""In a window while a version climbs: live it is looked at every minute, and a step up need not wait for the end."""
 _FEW_WINDOWS: Final = 12
 _SECTIONS: Final = tuple(sorted({section for stage in LIFECYCLE for section in stage.sections}))
 
@@ -140,7 +142,7 @@ class _Fleet:
 
         started = perf_counter()
         shared = [stage for flight in before for stage in flight.made]
-        flight = fly(folder, self.windows, policy, project=shadow, hooks=Hooks(after=told), shared=shared)
+        flight = fly(folder, self.windows, policy, project=shadow, hooks=Hooks(after=told), shared=shared, looks=_LOOKS)
         log.note(f"{policy.name}: {len(flight.windows)} windows in {perf_counter() - started:.0f} s")
         return flight
 

@@ -21,11 +21,12 @@ from tenure.core.project import Project, load_project
 from tenure.core.simulation import Act, Deed, Reign
 from tenure.engine.runner import run_walk
 from tenure.engine.simulation.acts import acts_of, reigns_of
-from tenure.engine.simulation.coming import Coming, VirtualClock
+from tenure.engine.simulation.coming import Coming, VirtualClock, joined
 from tenure.engine.simulation.desk import Desk, Said
 from tenure.engine.simulation.policies import AS_IT_IS, FlightPolicy
 from tenure.engine.watch import Look
 from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.ladder import Ladder
 from tenure.state.ledger import StageRecord
 from tenure.state.times import micros
 
@@ -119,6 +120,7 @@ def fly(
     hooks: Hooks | None = None,
     budget_seconds: float | None = None,
     shared: Sequence[StageRecord] = (),
+    looks: int = 1,
     log: Log | None = None,
 ) -> Flight:
     """Fly the project in `folder` under a policy through windows of rows, and return what came of it.
@@ -127,8 +129,8 @@ def fly(
     policy acts, with the clock there. Without a model in office the first walk comes first. `project` stands for the
     project file. New rows to learn from come from the log; where the project does not learn from it, as files in
     `rows/` beside the source. What stages gave in flights with the same store of artifacts (`shared`) is taken again.
-    An error with a remedy in an act is noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight
-    where it is.
+    While a version climbs the ladder the policy acts `looks` times in a window. An error with a remedy in an act is
+    noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is.
 
     Raises:
         HistoryError: no window came, or the first model was not let into office.
@@ -150,7 +152,7 @@ def fly(
         desk = Desk(workspace)
         flight = Flight(policy, workspace.project, folder, desk.task, desk.classes)
         flight.seconds["first walk"] = perf_counter() - started
-        course = _Course(flight, workspace, clock, desk, hooks or Hooks())
+        course = _Course(flight, workspace, clock, desk, hooks or Hooks(), looks)
         before = len(workspace.ledger.runs())
         start = clock().isoformat()
         try:
@@ -208,39 +210,52 @@ class _Course:
     clock: VirtualClock
     desk: Desk
     hooks: Hooks
+    looks: int
     missed: list[Act] = field(default_factory=list)
     unlearned: list[tuple[Coming, NDArray[np.int64]]] = field(default_factory=list)
     parts: int = 0
 
     def fly(self, window: Coming) -> None:
-        """Fly one window."""
+        """Fly one window; while a version climbs in parts, with a look after each, as a watcher looks more often."""
         self.clock.now = window.start
         window = self.desk.named(window)
         aloft = Aloft(self.workspace, self.clock, len(self.flight.windows), window)
         self.hooks.before(aloft)
-        with self._timed("answers"):
-            said = self.desk.answer(window)
-        window = self.hooks.react(aloft, window, said)
-        said = replace(said, target=self.desk.truth(window))
-        with self._timed("outcomes"):
-            self.desk.expect(window)
-            self.clock.now = window.end
-            self.desk.post()
-            if not self.workspace.project.operations.learn_from_log:
-                self._grow(window)
-        with self._timed("acts"):
-            look = self._look(aloft)
+        climbs = self.looks > 1 and Ladder(self.workspace.registry).standing() is not None
+        *early, last = window.parts(self.looks) if climbs else [window]
+        flown = []
+        for part in early:
+            flown.append(self._answered(part, aloft))
+            self._look(aloft)
+        flown.append(self._answered(last, aloft))
+        look = self._look(aloft)
         self.hooks.after(aloft, look)
         status, verb = ("", "") if look is None else (look.health.status.value, look.action.verb.value)
+        window = joined([part for part, _ in flown])
+        said = Said.joined([said for _, said in flown])
         self.flight.windows.append(Flown(window, said, self.workspace.champion().number, status, verb))
 
+    def _answered(self, part: Coming, aloft: Aloft) -> tuple[Coming, Said]:
+        """Let rows come and be answered, and outcomes get known up to the end of the part; return how it went."""
+        with self._timed("answers"):
+            said = self.desk.answer(part)
+        part = self.hooks.react(aloft, part, said)
+        with self._timed("outcomes"):
+            self.desk.expect(part)
+            self.clock.now = part.end
+            self.desk.post()
+            if not self.workspace.project.operations.learn_from_log:
+                self._grow(part)
+        return part, replace(said, target=self.desk.truth(part))
+
     def _look(self, aloft: Aloft) -> Look | None:
-        try:
-            return self.flight.policy.act(self.workspace)
-        except TenureError as error:
-            says = f"Not now [{error.code}]: {error.message}"
-            self.missed.append(Act(Deed.MISSED, self.clock().isoformat(), aloft.number, says))
-            return None
+        with self._timed("acts"):
+            try:
+                return self.flight.policy.act(self.workspace)
+            except TenureError as error:
+                says = f"Not now [{error.code}]: {error.message}"
+                self.missed.append(Act(Deed.MISSED, self.clock().isoformat(), aloft.number, says))
+                return None
 
     def _grow(self, window: Coming) -> None:
         """Write rows whose outcome got known beside the source, as one more file."""
