@@ -138,6 +138,15 @@ def test_a_challenger_that_came_by_another_way_keeps_its_place(registry: Registr
     assert _offices(registry)["challenger"] == 3
 
 
+def test_where_a_person_moved_the_office_meanwhile_the_one_before_stays_the_one_before(registry: Registry) -> None:
+    ladder = Ladder(registry)
+    _step(ladder, BASE)
+    registry.move({Alias.CHAMPION: 3, Alias.PREVIOUS: 1}, actor="ada", reason="by hand")
+    registry.move({Alias.CHAMPION: 2, Alias.PREVIOUS: 3}, actor="ada", reason="by hand")
+    assert _step(ladder, replace(BASE, step=Step.OFFICE, share=1.0)).step is Step.OFFICE
+    assert _offices(registry) == {"champion": 2, "challenger": None, "previous": 3}
+
+
 class _Dying(Ledger):
     """A ledger whose process is killed before its nth event from now on."""
 

@@ -128,5 +128,7 @@ def _offices(change: Change, rung: Rung) -> dict[Alias, int | None]:
     if rung.step in CLIMBING:
         return {Alias.CHALLENGER: rung.version}
     if rung.step is Step.OFFICE:
+        if change.holder(Alias.CHAMPION) == rung.version:  # a person put it there, over whomever was there then
+            return {Alias.CHALLENGER: None}
         return {Alias.CHAMPION: rung.version, Alias.PREVIOUS: rung.against, Alias.CHALLENGER: None}
     return {Alias.CHALLENGER: None} if change.holder(Alias.CHALLENGER) == rung.version else {}
