@@ -7,9 +7,10 @@ it is told and does not count.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -39,34 +40,59 @@ _MOST_LOST_SPREAD: Final = 0.75
 _RIVAL_KEEPS: Final = 0.5
 _MOVED_FAR: Final = 0.1
 _RIVAL_EXPLAINS: Final = 0.5
+_SLOWER: Final = 1.5
+"""How many times as long as the rival a version has to take for it to be its fault."""
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def tried(workspace: Workspace, voice: Voice, rows: pl.DataFrame, *, allowed: float) -> Iterator[Finding]:
+def tried(workspace: Workspace, voice: Voice, rival: Voice, rows: pl.DataFrame, *, allowed: float) -> Iterator[Finding]:
     """Yield what comes of asking a version for the latest of `rows` one by one: how many fail, how long a row takes.
 
     `allowed` is the share of failures that is no fault. Rows that were logged without what the model reads say nothing.
+    Where a row takes too long the `rival` is asked for the same rows at the same time: a machine that is busy is slow
+    with both.
 
     Raises:
-        BundleError: its model is damaged.
+        BundleError: the model of one of them is damaged.
     """
     sent = [orjson.loads(text) for text in workspace.traffic.with_sent(rows.sort("at").tail(_TRIED_ROWS))["features"]]
     asked = [row for row in sent if voice.reads(row)]
-    failed, seconds, said = 0, [], ""
-    for row in asked:
-        started = workspace.context.timer()
-        try:
-            answer = voice.scorer.answers([row])[0]
-        except TenureError as error:
-            failed, said = failed + 1, error.message
-            continue
-        seconds.append(workspace.context.timer() - started)
-        numbers = answer.probabilities or (answer.prediction,)
-        failed += not all(isinstance(number, float | int) and np.isfinite(number) for number in numbers)
+    tries = [_try(workspace, voice, row) for row in asked]
     if asked:
-        yield _failed(voice, failed, len(asked), said, allowed=allowed)
-    if seconds:
-        yield _row_time(workspace, voice, median(seconds) * 1_000, len(seconds))
+        said = next((one.said for one in reversed(tries) if one.said), "")
+        yield _failed(voice, sum(one.failed for one in tries), len(asked), said, allowed=allowed)
+    seconds = [one.seconds for one in tries if not one.said]
+    if not seconds:
+        return
+    theirs = None
+    if median(seconds) * 1_000 > workspace.project.serving.max_latency_ms:
+        both = [(_try(workspace, voice, row), _try(workspace, rival, row)) for row in asked if rival.reads(row)]
+        answered = [(ours.seconds, other.seconds) for ours, other in both if not ours.said and not other.said]
+        if answered:
+            seconds, others = (list(each) for each in zip(*answered, strict=True))
+            theirs = median(others) * 1_000
+    yield _row_time(workspace, voice, rival, median(seconds) * 1_000, theirs, len(seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """What came of asking for one row: `said` is the error that it ended with, `failed` that it gave no number."""
+
+    seconds: float
+    failed: bool
+    said: str = ""
+
+
+def _try(workspace: Workspace, voice: Voice, row: dict[str, Any]) -> _Try:
+    started = workspace.context.timer()
+    try:
+        answer = voice.scorer.answers([row])[0]
+    except TenureError as error:
+        return _Try(workspace.context.timer() - started, failed=True, said=error.message)
+    seconds = workspace.context.timer() - started
+    numbers = answer.probabilities or (answer.prediction,)
+    whole = all(isinstance(number, float | int) and np.isfinite(number) for number in numbers)
+    return _Try(seconds, failed=not whole)
 
 
 def empty_answers(voice: Voice, said: Floats, *, allowed: float) -> Finding | None:
@@ -93,16 +119,22 @@ def _failed(voice: Voice, failed: int, rows: int, said: str, *, allowed: float) 
     return Threshold(warn=0.0, fail=allowed).judge(measured, check=FAILED)
 
 
-def _row_time(workspace: Workspace, voice: Voice, milliseconds: float, rows: int) -> Finding:
+def _row_time(
+    workspace: Workspace, voice: Voice, rival: Voice, milliseconds: float, theirs: float | None, rows: int
+) -> Finding:
     limit = workspace.project.serving.max_latency_ms
+    is_ours = theirs is not None and milliseconds > _SLOWER * theirs
+    told = f"{voice.version.label} takes {figure(milliseconds)} ms for a row; it may take {figure(limit)}"
+    if theirs is not None:
+        told += f", and {rival.version.label} takes {figure(theirs)} for the same"
     measured = Measurement(
         ROW_TIME,
         milliseconds,
-        says=f"{voice.version.label} takes {figure(milliseconds)} ms for a row; it may take {figure(limit)}.",
+        says=f"{told}.",
         hint="Is this machine busy? Else raise serving.max_latency_ms, or leave slow families out of training.",
-        evidence={"rows": rows, "limit_ms": limit, "version": voice.version.number},
+        evidence={"rows": rows, "limit_ms": limit, "rival_ms": theirs, "version": voice.version.number},
     )
-    return Threshold(warn=limit, fail=2 * limit).judge(measured, check=ROW_TIME)
+    return Threshold(warn=limit, fail=2 * limit if is_ours else float("inf")).judge(measured, check=ROW_TIME)
 
 
 def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:

@@ -213,7 +213,7 @@ def _without_outcomes(sight: _Sight) -> Iterator[Finding]:
         return
     in_shadow = sight.rung.step is Step.SHADOW
     missing = rows.filter(~pl.col("id").is_in(sight.beside["id"].implode())) if in_shadow else rows
-    yield from tried(sight.workspace, one, missing if missing.height else rows, allowed=0.0)
+    yield from tried(sight.workspace, one, other, missing if missing.height else rows, allowed=0.0)
     own = rows if in_shadow else rows.filter(pl.col("version") == sight.rung.version)
     gave = one.logged(own.filter(pl.col("id").is_in(sight.beside["id"].implode())) if in_shadow else own, sight.beside)
     said, theirs = one.answers(rows, sight.beside), other.answers(rows)

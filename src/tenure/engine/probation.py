@@ -87,7 +87,7 @@ def _within(rows: pl.DataFrame, term: Term, pace: Pace, horizon: int) -> pl.Data
 def _guards(workspace: Workspace, one: Voice, other: Voice, own: pl.DataFrame) -> Iterator[Finding]:
     """Yield what its answers tell before any outcome is known."""
     latest = own.sort("at").tail(_SAMPLE)
-    yield from tried(workspace, one, latest, allowed=_FAILURES_ALLOWED)
+    yield from tried(workspace, one, other, latest, allowed=_FAILURES_ALLOWED)
     said = one.logged(latest)
     for found in (
         empty_answers(one, said, allowed=_FAILURES_ALLOWED),
