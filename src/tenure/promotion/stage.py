@@ -20,7 +20,7 @@ from tenure.promotion.compare import Compared, compare, honest_rows, predictions
 from tenure.promotion.decide import decide
 from tenure.promotion.value import value_finding, worth_of
 
-_TOLERATED: Final = 0.05
+_TOLERATED: Final = 0.25
 """Share of the skill over the baseline that a candidate of proven promise may lose at the low end of its interval."""
 
 
@@ -37,7 +37,7 @@ def gate(
     """Decide whether the candidate takes office: promote, hold or reject, with the reason in words.
 
     A candidate with a `recipe` was asked for because past blocks spoke for it: here it need not be better beyond doubt,
-    only better, and not worse by more than a twentieth of the skill beyond doubt.
+    only better, and not worse by more than a quarter of the skill beyond doubt: few rows tell no more.
     """
     same_model = incumbent is not None and incumbent.model == leaderboard.model
     ctx.log.progress(0.1, "comparing with the model in office")

@@ -20,13 +20,19 @@ def told_in_words(best: Forecast | None, chosen: Recipe | None, terms: Terms, bl
     """Return one or two sentences: what would be gained, how sure that is, and what follows."""
     if best is None:
         return "Too few outcomes are known that are new to the model in office; nothing can be said yet."
-    gain = f"{best.gain.value:.3g} {terms.unit} a row ({best.gain.low:.3g} to {best.gain.high:.3g})"
-    total = f"{best.total.value:.3g} {terms.unit} after its cost over the next windows"
-    first = f"The best of what was tried is {in_words(best.recipe)}: on the latest {blocks} blocks it gained {gain}."
+    gain = f"{_number(best.gain.value)} {terms.unit} a row ({_number(best.gain.low)} to {_number(best.gain.high)})"
+    total = f"{_number(best.total.value)} {terms.unit} after its cost over the next windows"
+    where = "the latest block" if blocks == 1 else f"the latest {blocks} blocks"
+    first = f"The best of what was tried is {in_words(best.recipe)}: on {where} it gained {gain}."
     sure = f"That it pays has a probability of {best.probability:.0%}, and {terms.bar:.0%} is asked for"
     if chosen is None:
         return f"{first} {sure}: nothing is changed."
     return f"{first} {sure}: it is worth making, for about {total}."
+
+
+def _number(value: float) -> str:
+    """Return a number with three digits that count, written out."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def in_words(recipe: Recipe) -> str:
