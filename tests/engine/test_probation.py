@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from climbs import FASTER, Business, registered, sharper, with_clock
@@ -15,6 +17,7 @@ from tenure.engine.loop import same_cause
 from tenure.engine.probation import probation, term_of
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.release.stage import rollback
+from tenure.state.traffic import Traffic
 
 
 @pytest.fixture
@@ -72,6 +75,32 @@ def test_the_probation_ends_with_its_horizon_and_the_outcomes_of_it(business: Bu
     for number in range(6):
         business.rows(200, seed=400 + number)
     assert probation(business.workspace) is None
+
+
+class _Watched(Traffic):
+    """A log that notes how much of it is read."""
+
+    most = 0
+
+    def joined(self, **more: Any) -> pl.DataFrame:
+        rows = super().joined(**more)
+        self.most = max(self.most, rows.height)
+        return rows
+
+
+def test_long_after_the_probation_not_all_that_was_said_since_is_read_again(
+    business: Business, tmp_path: Path
+) -> None:
+    small = business.workspace.project.monitoring.model_copy(update={"window": "20 rows"})
+    project = business.workspace.project.model_copy(update={"monitoring": small})
+    traffic = _Watched(business.workspace.database)
+    workspace = replace(
+        business.workspace, traffic=traffic, context=replace(business.workspace.context, project=project)
+    )
+    _promoted(workspace, tmp_path / "second", 6.0)
+    business.rows(1_000)
+    assert probation(workspace) is None
+    assert 0 < traffic.most < 600  # what the pace of windows and outcomes is told from
 
 
 def test_answers_that_collapse_give_the_office_back_before_any_outcome(business: Business, tmp_path: Path) -> None:

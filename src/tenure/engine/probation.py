@@ -13,6 +13,7 @@ from tenure.core.errors import ArtifactError, BundleError
 from tenure.core.evidence import Finding, blocking
 from tenure.core.lifecycle import Alias, AliasMove, ModelVersion
 from tenure.engine.guards import collapse, empty_answers, tried
+from tenure.engine.logged_rows import excluded_periods
 from tenure.engine.pairs import Voice, pairs_of, rows_since
 from tenure.engine.sequential import ROLLBACK_BAR, harm_finding
 from tenure.engine.spans import Pace, pace_of
@@ -42,11 +43,12 @@ def probation(workspace: Workspace) -> Finding | None:
     term = term_of(workspace)
     if term is None:
         return None
-    pace = pace_of(workspace)
+    pace, horizon = pace_of(workspace), workspace.project.operations.horizon
+    lasts = horizon + min(1.0 + (pace.delay or 0.0), _LONGEST_DELAY)
+    if _at_least(workspace, term, pace) > lasts:
+        return None
     rows = rows_since(workspace, (term.champion,), term.since)
-    passed = pace.passed(rows, term.since, workspace.context.clock())
-    horizon = workspace.project.operations.horizon
-    if passed > horizon + min(1.0 + (pace.delay or 0.0), _LONGEST_DELAY):
+    if pace.passed(rows, term.since, workspace.context.clock()) > lasts:
         return None
     own = _within(rows, term, pace, horizon)
     if own.is_empty():
@@ -74,6 +76,22 @@ def _term(champion: ModelVersion, previous: ModelVersion, moves: Sequence[AliasM
     if len(took) != 1 or took[0].before != previous.number:
         return None
     return Term(champion, previous, datetime.fromisoformat(took[0].at))
+
+
+def _at_least(workspace: Workspace, term: Term, pace: Pace) -> float:
+    """Return how many windows of the term have passed at least, without reading all that was said in them."""
+    size = pace.monitoring.window_rows
+    if size is None:
+        return pace.passed(pl.DataFrame(), term.since, workspace.context.clock())
+    traffic, number = workspace.traffic, term.champion.number
+    without = traffic.quarantined_count() + sum(
+        traffic.joined(
+            since=period.begin, until=period.end, version=number, features=False, said_since=term.since
+        ).height
+        for period in excluded_periods(workspace)
+        if period.end > term.since
+    )
+    return (traffic.answered_since(number, term.since)[0] - without) / size
 
 
 def _within(rows: pl.DataFrame, term: Term, pace: Pace, horizon: int) -> pl.DataFrame:
