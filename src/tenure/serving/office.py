@@ -104,7 +104,8 @@ class Office:
                 self._tell(f"{error.message} Who answered so far goes on.")
                 holders = self._holders
             else:
-                self._told = ""
+                if self._asked_for is not None:
+                    self._told = ""
             self._holders, self._stamp = holders, stamp
             return holders
 
@@ -154,10 +155,12 @@ class Office:
         held = self._holders
         if held is not None and (champion, challenger, routing) == self._asked_for:
             return held
-        rival = None if challenger is None or routing.is_idle else self._rival(challenger)
+        wanted = None if routing.is_idle else challenger
+        rival = None if wanted is None else self._rival(wanted)
         holder = self._holder(champion)
         name = self._workspace.project.project.name
-        self._asked_for = champion, challenger, routing
+        is_whole = wanted is None or rival is not None
+        self._asked_for = (champion, challenger, routing) if is_whole else None  # who failed to load is tried again
         return Holders(holder, rival, Signature.of(holder.model, name=name, version=holder.label), routing)
 
     def _rival(self, challenger: ModelVersion) -> Holder | None:
