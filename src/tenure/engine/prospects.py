@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+from lightgbm.basic import LightGBMError
 
+from tenure.core.errors import EmptyDataError, TemporaryError, TenureError
 from tenure.core.evidence import Verdict
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import ModelVersion
@@ -55,36 +57,79 @@ def latest_prospect(workspace: Workspace, version: int) -> Prospect | None:
 def prospect_for(workspace: Workspace, health: HealthReport) -> Prospect | None:
     """Return whether a new model would pay: asked anew where something is known that was not, else the last answer.
 
-    None where it was never asked, for want of rows with outcomes.
+    None where it was never asked, for want of rows with outcomes, or could not be (`not_asked` says why).
 
     Raises:
-        TenureError: what the model learned from, or the source, cannot be read.
+        TemporaryError: the source is away.
     """
     version = workspace.champion()
     known = latest_prospect(workspace, version.number)
     question = _question(workspace, health, version.number, known)
     if question is None:
         return known
-    pin = pinned(workspace)
-    rows = rows_so_far(workspace, version, workspace.scorer(version), pin, volume=_volume(health))
-    asked = _answer(workspace, version, rows, pin, question)
+    try:
+        asked = _asked_now(workspace, version, health, question)
+    except TemporaryError:
+        raise
+    except (TenureError, ValueError, LightGBMError) as error:
+        told = error.message if isinstance(error, TenureError) else f"{type(error).__name__}: {error}"
+        says = f"Whether a new model would pay could not be asked: {told}"
+        workspace.context.log.note(says)
+        _note(workspace, version, health, question, says)
+        return None
+    _note(workspace, version, health, question, asked.says, asked)
+    return asked
+
+
+def not_asked(workspace: Workspace, version: int) -> str:
+    """Return why the latest question about a version in office could not be asked; empty where it was answered."""
+    events = _asked(workspace, version)
+    return events[0].reason if events and events[0].output is None else ""
+
+
+def _note(
+    workspace: Workspace,
+    version: ModelVersion,
+    health: HealthReport,
+    question: _Question,
+    says: str,
+    asked: Prospect | None = None,
+) -> None:
+    """Keep the answer, or why there is none: the same is not asked again."""
+    artifacts = workspace.context.artifacts
     workspace.ledger.append(
         PROSPECT_EVENT,
         actor=workspace.context.actor,
-        reason=asked.says,
-        inputs=(workspace.context.artifacts.put_record(health),),
-        output=workspace.context.artifacts.put_record(asked),
-        output_type="Prospect",
+        reason=says,
+        inputs=(artifacts.put_record(health),),
+        output=None if asked is None else artifacts.put_record(asked),
+        output_type=None if asked is None else "Prospect",
         data={
             "version": version.number,
             "trigger": question.trigger,
             "latest": question.latest,
             "causes": list(question.causes),
-            "chosen": None if asked.chosen is None else asked.chosen.name,
-            "probability": asked.probability,
+            "chosen": None if asked is None or asked.chosen is None else asked.chosen.name,
+            "probability": None if asked is None else asked.probability,
         },
     )
-    return asked
+
+
+def _asked_now(workspace: Workspace, version: ModelVersion, health: HealthReport, question: _Question) -> Prospect:
+    """Ask.
+
+    Raises:
+        EmptyDataError: none of the rows that the model learned from is left.
+    """
+    pin = pinned(workspace)
+    rows = rows_so_far(workspace, version, workspace.scorer(version), pin, volume=_volume(health))
+    if not np.any(rows.history.usable & (rows.history.known <= rows.incumbent.learned)):
+        raise EmptyDataError(
+            f"None of the rows that v{version.number} learned from is left.",
+            where="data.source",
+            hint="Train on the rows that there are with: tenure run",
+        )
+    return _answer(workspace, version, rows, pin, question)
 
 
 def _question(workspace: Workspace, health: HealthReport, version: int, known: Prospect | None) -> _Question | None:

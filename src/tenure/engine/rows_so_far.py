@@ -59,11 +59,19 @@ class RowsSoFar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Rows of one origin: what the model reads, the outcome as text or number, and when (us since 1970)."""
+    """Rows of one origin: what the model reads, the outcome as text or number, and when (us since 1970).
+
+    `said` is what a row's own column of times says, `times` where it has none.
+    """
 
     frame: pl.DataFrame
     times: Moments
     known: Moments
+    said: Moments
+
+    def at(self, rows: Indices) -> _Part:
+        """Return some of the rows, in that order."""
+        return _Part(self.frame[rows], self.times[rows], self.known[rows], self.said[rows])
 
 
 def rows_so_far(workspace: Workspace, version: ModelVersion, scorer: Scorer, pin: Pin, *, volume: float) -> RowsSoFar:
@@ -118,13 +126,20 @@ def _log_part(workspace: Workspace, model: FittedModel, pin: Pin) -> _Part:
         height=rows.height,
     )
     times = rows["event_at"].dt.timestamp("us").to_numpy()
-    return _usable_target(_Part(frame, times, times + _age(pin)), model)
+    own = None if model.time is None or model.time not in kinds else feature(kinds[model.time], sent)
+    said = times if own is None or not own.dtype.is_temporal() else _micros(own).fill_null(pl.Series(times)).to_numpy()
+    return _usable_target(_Part(frame, times, times + _age(pin), said), model)
 
 
 def _learned_part(workspace: Workspace, version: ModelVersion, model: FittedModel, log: _Part, volume: float) -> _Part:
     """Return the rows that the model learned from but those of the log."""
     quality = record_in(records_of(workspace, version.run_id), "quality", QualityReport)
-    return _without_log(workspace, model, workspace.context.artifacts.get_table(quality.clean), log, volume)
+    run = workspace.ledger.run(version.run_id)
+    pin = pin_of(run) if "logged" in run.data else None
+    until = None if pin is None or pin.rows == 0 else pin.until
+    held = 0 if until is None else int(np.sum(log.times <= until.timestamp() * _SECOND))
+    clean = workspace.context.artifacts.get_table(quality.clean)
+    return _without_log(workspace, model, clean, log, volume, held=held)
 
 
 def _source_part(
@@ -141,23 +156,50 @@ def _source_part(
     return _without_log(workspace, model, frame.drop_nulls(model.target), log, volume)
 
 
-def _without_log(workspace: Workspace, model: FittedModel, frame: pl.DataFrame, log: _Part, volume: float) -> _Part:
-    """Return rows that are not those of the log, with times: their own, or just before the first of the log."""
+def _without_log(
+    workspace: Workspace, model: FittedModel, frame: pl.DataFrame, log: _Part, volume: float, *, held: int = 0
+) -> _Part:
+    """Return rows that are not those of the log, with times: their own, or just before the first of the log.
+
+    `held` first rows of the log are known to be among them.
+    """
     names = [*model.plan.inputs, model.target]
     times = _own_times(frame, model.time)
     read = frame.select(
         pl.col(model.target).cast(_target_type(model), strict=False) if name == model.target else pl.col(name)
         for name in names
     )
-    new = ~_identities(read).is_in(_identities(log.frame.select(names).cast(read.schema, strict=False)).implode())
-    read = read.filter(new)
+    logged_rows = log.frame.select(names).cast(read.schema, strict=False)
     if times is None:
+        new = _not_counted(_identities(read), _identities(logged_rows), held)
+        read = read[new]
         times = _before(log, read.height, _width_us(workspace.project, log, volume), volume, workspace)
     else:
-        times = times[new.to_numpy()]
+        # A corrected outcome makes no other row of it.
+        known = [name for name in model.plan.inputs if name != model.time]
+        said = _micros(pl.from_epoch(pl.Series(log.said), time_unit="us").cast(_naive(frame[model.time or ""].dtype)))
+        own = _identities(read.select(*known, pl.Series("", times)))
+        of_log = _identities(logged_rows.select(*known, said.alias("")))
+        new = np.flatnonzero(~own.is_in(of_log.implode()).to_numpy())
+        read, times = read[new], times[new]
     order = np.argsort(times, kind="stable")
     delay = int(workspace.project.data.outcome_delay * _SECOND)
-    return _usable_target(_Part(read[order], times[order], times[order] + delay), model)
+    return _usable_target(_Part(read, times, times + delay, times).at(order), model)
+
+
+def _not_counted(own: pl.Series, of_log: pl.Series, held: int) -> Indices:
+    """Return which rows are not those of the log, where they have no times.
+
+    A pattern that comes again and again is no sign of the same row: then only as many rows go, the last ones, as the
+    log's first `held` rows show it.
+    """
+    rows = pl.DataFrame({"own": own}).with_columns(
+        unique=pl.col("own").is_unique() & pl.col("own").is_in(of_log.implode()),
+        still=pl.int_range(pl.len()).reverse().over("own"),
+    )
+    counts = of_log.head(held).value_counts(name="held")
+    both = rows.join(counts, left_on="own", right_on=of_log.name, how="left", maintain_order="left")
+    return np.flatnonzero(both.select(~(pl.col("unique") | (pl.col("still") < pl.col("held").fill_null(0))))[:, 0])
 
 
 def _usable_target(part: _Part, model: FittedModel) -> _Part:
@@ -167,8 +209,7 @@ def _usable_target(part: _Part, model: FittedModel) -> _Part:
         good = target.is_in(list(model.classes)).fill_null(value=False)
     else:
         good = target.is_finite().fill_null(value=False)
-    keep = good.to_numpy()
-    return _Part(part.frame.filter(good), part.times[keep], part.known[keep])
+    return part.at(np.flatnonzero(good.to_numpy()))
 
 
 def _target_type(model: FittedModel) -> type[pl.String] | type[pl.Float64]:
@@ -184,9 +225,19 @@ def _identities(frame: pl.DataFrame) -> pl.Series:
 def _own_times(frame: pl.DataFrame, time: str | None) -> Moments | None:
     if time is None or time not in frame.columns or not frame[time].dtype.is_temporal():
         return None
-    moments = frame[time].cast(pl.Datetime("us")).dt.timestamp("us")
+    moments = _micros(frame[time])
     filled = moments.fill_null(strategy="forward").fill_null(strategy="backward").fill_null(0)
     return filled.to_numpy()
+
+
+def _micros(moments: pl.Series) -> pl.Series:
+    """Return moments of any precision as microseconds since 1970."""
+    return moments.cast(pl.Datetime("us")).dt.timestamp("us")
+
+
+def _naive(dtype: pl.DataType) -> pl.DataType:
+    """Return a type of moments without its zone: all are in UTC."""
+    return pl.Datetime(dtype.time_unit) if isinstance(dtype, pl.Datetime) else dtype
 
 
 def _before(log: _Part, count: int, width_us: float, volume: float, workspace: Workspace) -> Moments:
@@ -208,8 +259,8 @@ def _joined(source: _Part, log: _Part) -> _Part:
     """Return both in order of time."""
     frame = pl.concat([source.frame, log.frame.cast(source.frame.schema, strict=False).select(source.frame.columns)])
     times, known = np.concatenate([source.times, log.times]), np.concatenate([source.known, log.known])
-    order = np.argsort(times, kind="stable")
-    return _Part(frame[order], times[order], known[order])
+    said = np.concatenate([source.said, log.said])
+    return _Part(frame, times, known, said).at(np.argsort(times, kind="stable"))
 
 
 def _windows(project: Project, times: Moments, *, first: int) -> Moments:
