@@ -88,9 +88,7 @@ class _Watched(Traffic):
         return rows
 
 
-def test_long_after_the_probation_not_all_that_was_said_since_is_read_again(
-    business: Business, tmp_path: Path
-) -> None:
+def test_long_after_the_probation_not_all_that_was_said_since_is_read_again(business: Business, tmp_path: Path) -> None:
     small = business.workspace.project.monitoring.model_copy(update={"window": "20 rows"})
     project = business.workspace.project.model_copy(update={"monitoring": small})
     traffic = _Watched(business.workspace.database)
