@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -124,12 +124,13 @@ def _judged(workspace: Workspace) -> HealthReport:
 def _watched(workspace: Workspace) -> Watched:
     version = workspace.champion()
     records = records_of(workspace, version.run_id)
+    scorer = cache(lambda: workspace.scorer(version))  # loaded where it is asked at all, and once
     return Watched(
         version,
         record_in(records, "snapshot", Snapshot),
         record_in(records, "quality", QualityReport),
         record_in(records, "leaderboard", Leaderboard),
-        answer=lambda rows: workspace.scorer(version).raw(rows),
+        answer=lambda rows: scorer().raw(rows),
     )
 
 
