@@ -217,7 +217,7 @@ def test_where_outcomes_take_long_the_climb_does_not_wait_for_them(business: Ope
     assert _places(taken) == [(Step.CANARY, 0.05), (Step.CANARY, 0.25), (Step.OFFICE, 1.0)]
 
 
-def test_a_version_may_be_kept_from_going_up_and_never_from_going_down(business: Open, tmp_path: Path) -> None:
+def test_a_version_that_is_kept_from_going_up_still_comes_down(business: Open, tmp_path: Path) -> None:
     world = business()
     on_the_ladder(world.workspace, registered(world.workspace, tmp_path / "second", sharper(1.05), honest=True))
     world.rows(250)
@@ -226,6 +226,17 @@ def test_a_version_may_be_kept_from_going_up_and_never_from_going_down(business:
     (rung,) = climb(world.workspace, may_rise=False)
     assert rung.step is Step.WITHDRAWN
     assert "compared with v1" in rung.says
+
+
+def test_where_everything_is_frozen_nobody_is_taken_off_either(business: Open, tmp_path: Path) -> None:
+    world = business()
+    on_the_ladder(world.workspace, registered(world.workspace, tmp_path / "second", sharper(6.0), honest=True))
+    world.rows(250)
+    assert climb(world.workspace, may_rise=False, may_withdraw=False) == ()
+    assert _offices(world.workspace) == (1, 2, None)
+    (rung,) = climb(world.workspace, may_rise=False)
+    assert rung.step is Step.WITHDRAWN
+    assert _verdicts(rung)["harm"] is Verdict.FAIL
 
 
 def test_a_version_that_a_person_put_in_office_has_arrived(business: Open, tmp_path: Path) -> None:

@@ -28,11 +28,12 @@ _SAMPLE: Final = 2_000
 _REMEMBERED: Final = 50
 
 
-def climb(workspace: Workspace, *, may_rise: bool = True) -> tuple[Rung, ...]:
+def climb(workspace: Workspace, *, may_rise: bool = True, may_withdraw: bool = True) -> tuple[Rung, ...]:
     """Do with the version on the ladder what the evidence says, and return the steps that were taken: none or one.
 
-    Nobody goes up where `may_rise` is false; whatever speaks against a version takes it off all the same. Called at
-    every look, by one watcher at a time; a look that was killed is made up for by the next.
+    Nobody goes up where `may_rise` is false, and nobody is taken off where `may_withdraw` is: then it stays where it
+    stands until a later look may. Called at every look, by one watcher at a time; a look that was killed is made up for
+    by the next.
     """
     rung = Ladder(workspace.registry).standing()
     if rung is None:
@@ -40,24 +41,27 @@ def climb(workspace: Workspace, *, may_rise: bool = True) -> tuple[Rung, ...]:
     ctx, registry = workspace.context, workspace.registry
     champion = registry.holder(Alias.CHAMPION)
     holder = None if champion is None else champion.number
+
+    def off(because: str, evidence: Sequence[Finding] = ()) -> tuple[Rung, ...]:
+        return _taken(withdraw(ctx, registry, rung, because=because, evidence=evidence)) if may_withdraw else ()
+
     if holder == rung.version:  # a person put it there meanwhile
         taken = rise(ctx, registry, rung, (Step.OFFICE, 1.0), evidence=(), why="The remaining steps were skipped.")
         return _taken(taken)
     if holder != rung.against:
-        taken = withdraw(ctx, registry, rung, because=overtaken(rung, holder))
-        return _taken(taken)
+        return off(overtaken(rung, holder))
     try:
         seen = judge(workspace, rung)
     except (BundleError, ArtifactError) as error:
-        return _taken(withdraw(ctx, registry, rung, because=f"it cannot be judged any further. {error.message}"))
+        return off(f"it cannot be judged any further. {error.message}")
     if seen.against:
-        return _taken(withdraw(ctx, registry, rung, because=seen.against, evidence=seen.evidence))
+        return off(seen.against, seen.evidence)
     if not may_rise or not seen.is_enough:
         return ()
     try:
         taken = rise(ctx, registry, rung, seen.next, evidence=seen.evidence, why=seen.why)
     except BundleError as error:
-        taken = withdraw(ctx, registry, rung, because=error.message, evidence=seen.evidence)
+        return off(error.message, seen.evidence)
     return _taken(taken)
 
 
