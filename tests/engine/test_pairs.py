@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from climbs import with_clock
@@ -131,3 +133,42 @@ def test_a_version_that_knows_more_leads_whatever_the_task(workspace: Workspace,
     assert found["harm"].verdict is Verdict.PASS
     assert found["harm"].measurement.evidence["lead"] > 20
     assert found["answers moved"].verdict is Verdict.PASS
+
+
+def test_a_version_that_knows_a_class_more_is_held_against_one_that_does_not(tmp_path: Path, clock: Any) -> None:
+    before = clean_world(Task.MULTICLASS, rows=800, seed=1)
+    (tmp_path / "tenure.toml").write_text(PROJECT.format(task="multiclass", target=before.target))
+    first, *others = before.classes
+    without = replace(before, frame=before.frame.filter(pl.col(before.target) != first), classes=tuple(others))
+    with open_workspace(tmp_path, actor="test") as opened:
+        workspace = with_clock(opened, clock)
+        champion, second = (_version(workspace, world, rounds=20) for world in (without, before))
+        _answered(workspace, champion, second, shadows=ROWS // 2)
+        rows = rows_since(workspace, (champion, second), SINCE)
+        pairs = pairs_of(workspace, rows, Voice(workspace, second), Voice(workspace, champion), None)
+        classes = Voice(workspace, second).scorer.model.classes
+        assert first in classes
+        assert len(pairs) == ROWS
+        assert (pairs.other[:, classes.index(first)] == 0).all()
+        assert np.allclose(pairs.other.sum(axis=1), 1)
+        found = _judged(workspace, champion, second)
+        assert found["harm"].measurement.evidence["lead"] > 20
+        assert found["rows"].verdict is Verdict.PASS
+
+
+def test_versions_whose_yes_has_other_names_go_by_their_rows_alone(tmp_path: Path, clock: Any) -> None:
+    now = clean_world(Task.BINARY, rows=800, seed=1)
+    names = {name: f"old {name}" for name in now.classes}
+    old = now.frame.with_columns(pl.col(now.target).cast(pl.String).replace_strict(names))
+    before = replace(now, frame=old, classes=tuple(names.values()))
+    (tmp_path / "tenure.toml").write_text(PROJECT.format(task="binary", target=now.target))
+    with open_workspace(tmp_path, actor="test") as opened:
+        workspace = with_clock(opened, clock)
+        champion, second = (_version(workspace, world, rounds=20) for world in (before, now))
+        _answered(workspace, champion, second, shadows=ROWS)
+        workspace.registry.move({Alias.CHAMPION: champion.number}, actor="test", reason="first")
+        rung = Rung(second.number, champion.number, Step.CANARY, 0.25, SINCE.isoformat(), "", "", "")
+        seen = judge(workspace, rung)
+        assert seen.is_enough
+        assert "harm" not in {finding.check for finding in seen.evidence}
+        assert f"{ROWS} of 200 rows, which v1 answers in other words" in seen.evidence[0].says

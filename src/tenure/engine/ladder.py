@@ -176,6 +176,8 @@ def _shown(workspace: Workspace, rung: Rung, pace: Pace, rows: pl.DataFrame, pai
     nobody_can_tell = pace.delay is None and waited >= promotion.patience
     if pace.is_slow or nobody_can_tell:
         return _Shown(rows.height, promotion.canary_rows, waited, "rows, whose outcomes take too long to wait for")
+    if not pairs.is_comparable:
+        return _Shown(rows.height, promotion.canary_rows, waited, f"rows, which v{rung.against} answers in other words")
     since = _moment(rung.since)
     said_at = pairs.said_at[pairs.said_at >= since.timestamp()]
     known = round(said_at.size / pairs.share)

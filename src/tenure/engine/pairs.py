@@ -113,7 +113,8 @@ class Pairs:
     """Rows whose outcome is known, in the order in which it became so, with the answers of two versions.
 
     `target` holds class codes or values, `one` and `other` answers (n, k) or (n,); `event_at` (seconds since 1970) is
-    what time a row is about, `said_at` when it was answered. `share` is the part of all such rows that is here.
+    what time a row is about, `said_at` when it was answered. `share` is the part of all such rows that is here;
+    `is_comparable` says that the two answer the same question.
     """
 
     target: Targets
@@ -122,6 +123,7 @@ class Pairs:
     event_at: Floats
     said_at: Floats
     share: float = 1.0
+    is_comparable: bool = True
 
     def __len__(self) -> int:
         return len(self.target)
@@ -142,17 +144,20 @@ def rows_since(workspace: Workspace, versions: Sequence[ModelVersion], since: da
 def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice, beside: pl.DataFrame | None) -> Pairs:
     """Return the rows whose outcome is known with the answers of both; `beside` is what `one` said in a shadow.
 
-    Of more than 20,000, a share of the ids is taken that halves until they fit: always the same rows, and whoever looks
-    again later finds them in the same order.
+    Of several classes a version gives those that it does not know no chance at all, so that versions of before and
+    after a class came up or went can be held against each other. Yes and no of other names are another question: then
+    there is no row, and `is_comparable` is false. Of more than 20,000, a share of the ids is taken that halves until
+    they fit: always the same rows, and whoever looks again later finds them in the same order.
 
     Raises:
         BundleError, ArtifactError: a version has to be asked, and its model is damaged.
     """
-    task, classes = workspace.project.project.task, one.scorer.model.classes
-    comparable = classes == other.scorer.model.classes
-    known = usable(rows if comparable else rows.clear(), task=task, classes=classes)
+    task, mine, its = workspace.project.project.task, one.scorer.model.classes, other.scorer.model.classes
+    classes = (*mine, *(name for name in its if name not in mine))
+    is_comparable = task is Task.MULTICLASS or mine == its
+    known = _known(rows if is_comparable else rows.clear(), task, classes)
     known, share = _few(known.sort("known_at", "event_at", "id"))
-    ours, theirs = one.answers(known, beside), other.answers(known)
+    ours, theirs = _over(one.answers(known, beside), mine, classes), _over(other.answers(known), its, classes)
     kept = np.flatnonzero(~unanswered(ours) & ~unanswered(theirs))
     known = known[kept]
     return Pairs(
@@ -162,7 +167,26 @@ def pairs_of(workspace: Workspace, rows: pl.DataFrame, one: Voice, other: Voice,
         event_at=moments_of(known["event_at"]),
         said_at=moments_of(known["at"]),
         share=share,
+        is_comparable=is_comparable,
     )
+
+
+def _known(rows: pl.DataFrame, task: Task, classes: tuple[str, ...]) -> pl.DataFrame:
+    """Return the rows with a usable outcome as a code of `classes`; what was logged of their answers stays."""
+    if task is Task.REGRESSION:
+        return usable(rows, task=task, classes=classes)
+    anything = [pl.lit(0.0).alias(f"p_{code}") for code in range(len(classes))]
+    codes = usable(rows.with_columns(anything), task=task, classes=classes).select("id", "outcome")
+    return rows.drop("outcome").join(codes, on="id", how="inner", maintain_order="left")
+
+
+def _over(said: Floats, known: tuple[str, ...], classes: tuple[str, ...]) -> Floats:
+    """Return answers with the chances of all `classes`: none for those that the version does not know."""
+    if known == classes:
+        return said
+    wide = np.zeros((len(said), len(classes)))
+    wide[:, [classes.index(name) for name in known]] = said
+    return wide
 
 
 def unanswered(said: Floats) -> Flags:
