@@ -14,6 +14,7 @@ from tenure.core.lifecycle import Incumbent, Outcome
 from tenure.core.modelling import Task
 from tenure.core.ports import Artifacts, Context
 from tenure.promotion.compare import LEAST_ROWS, compare
+from tenure.core.retraining import Recipe, Way
 from tenure.promotion.stage import gate
 from tenure.testing.walks import SmallWalk, small_walk
 from tenure.testing.worlds import World, clean_world
@@ -165,6 +166,32 @@ def test_a_blocking_finding_rejects_the_best_model(ctx: Context) -> None:
     assert decision.outcome is Outcome.REJECT
     assert decision.because[0] == broken
     assert "Answers differ." in decision.reason
+
+
+def test_what_a_correction_may_lose_is_a_share_of_the_skill_in_what_it_is_judged_by(ctx: Context) -> None:
+    """A timid model ranks as well as ever, while its probabilities are hardly better than the base rate."""
+    walk, rng = small_walk(clean_world(), ctx.artifacts), np.random.default_rng(1)
+    table = ctx.artifacts.get_table(walk.leaderboard.oof)
+    mean = table["p_1"].mean()
+    timid = mean + 0.107 * (table["p_1"].to_numpy() - mean)
+    noisy = np.clip(mean + 0.1 * (table["p_1"].to_numpy() - mean) + 0.05 * rng.normal(size=timid.size), 0.01, 0.99)
+    new, old = (
+        replace(
+            walk.leaderboard,
+            oof=ctx.artifacts.put_table(table.with_columns(p_0=1 - chance, p_1=chance)),
+            judged_by="log_loss",
+        )
+        for chance in (timid, noisy)
+    )
+    other = small_walk(clean_world(), ctx.artifacts, rounds=1).leaderboard.model
+    champion = Incumbent(1, other, ctx.artifacts.put_record(old))
+    robustness = RobustnessReport(findings=(), model=new.model)
+    recipe = Recipe("recalibrate", Way.RECALIBRATE)
+    decision = gate(ctx, walk.snapshot, walk.quality, walk.plan, new, robustness, champion, recipe)
+    assert decision.comparison is not None
+    assert decision.comparison.gain > 0
+    assert -0.05 * (new.score.value - new.baseline.value) < decision.comparison.low < 0
+    assert decision.outcome is Outcome.HOLD, decision.reason
 
 
 def test_only_rows_that_no_choice_looked_at_are_compared(ctx: Context) -> None:

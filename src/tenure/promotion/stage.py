@@ -10,7 +10,7 @@ import polars as pl
 from tenure.core.data import Snapshot
 from tenure.core.evidence import Finding, QualityReport, RobustnessReport
 from tenure.core.lifecycle import GateDecision, Incumbent
-from tenure.core.metrics import positive
+from tenure.core.metrics import metric_named, positive
 from tenure.core.modelling import Leaderboard, Task, ValidationPlan
 from tenure.core.ports import Context
 from tenure.core.retraining import Recipe
@@ -50,7 +50,7 @@ def gate(
         min_gain=0.0 if leaderboard.judged_by else ctx.project.promotion.min_gain,
         same_model=same_model,
         why_not=compared.says,
-        margin=None if recipe is None else _TOLERATED * abs(leaderboard.score.value - leaderboard.baseline.value),
+        margin=None if recipe is None else _TOLERATED * _skill(ctx, leaderboard),
     )
     reason = decision.reason if compared.comparison is None else f"{compared.says} {decision.reason}".strip()
     return replace(
@@ -68,6 +68,17 @@ def gate(
             *(() if incumbent is None else (incumbent.digest,)),
         ),
     )
+
+
+def _skill(ctx: Context, leaderboard: Leaderboard) -> float:
+    """Return how much better than the baseline the candidate is, in the metric that models are compared by."""
+    if not leaderboard.judged_by:
+        return abs(leaderboard.score.value - leaderboard.baseline.value)
+    task = Task(leaderboard.task)
+    metric = metric_named(leaderboard.judged_by, task=task)
+    own, plain = (honest_rows(ctx.artifacts.get_table(d)) for d in (leaderboard.oof, leaderboard.baseline_oof))
+    one, other = (metric(target_of(oof, task), predictions(oof, task)) for oof in (own, plain))
+    return abs(metric.gain(one, other))
 
 
 def _worth(ctx: Context, quality: QualityReport, plan: ValidationPlan, leaderboard: Leaderboard) -> tuple[Finding, ...]:
