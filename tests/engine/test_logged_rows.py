@@ -161,6 +161,22 @@ def test_nothing_of_the_log_is_learned_where_the_owner_does_not_want_it(office: 
         assert pinned(workspace, at(60)).digest is None
 
 
+def test_corrected_outcomes_are_something_new_to_learn_from(workspace: Workspace) -> None:
+    with workspace:
+        moments = serve(workspace, 300)
+        tell(workspace, moments, lambda n: 1.0)
+        before = pinned(workspace, at(60))
+        tell(workspace, moments, lambda n: 1.0)
+        assert pinned(workspace, at(60)).digest == before.digest
+        corrected = [OutcomeRecord("yes", (at(n / 20) + timedelta(days=1)).isoformat(), f"p{n}") for n in range(150)]
+        workspace.traffic.record_outcomes(corrected)
+        after = pinned(workspace, at(60))
+        assert (after.rows, after.latest) == (before.rows, before.latest)
+        assert after.digest != before.digest
+        assert rows_fingerprint(workspace, after) != rows_fingerprint(workspace, before)
+        assert logged(workspace, after).read()["outcome"][:150].eq("yes").all()
+
+
 def test_quarantined_rows_do_not_enter(workspace: Workspace) -> None:
     with workspace:
         tell(workspace, serve(workspace, 100), lambda n: 1.0)

@@ -61,8 +61,14 @@ def test_excluded_times_and_quarantined_rows_are_left_out_and_the_count_agrees(l
         counted = count_ripe(connection, as_of=at(30), until=at(8), without=without)
         nothing = count_ripe(connection, as_of=at(30), until=at(-1), without=())
     assert rows["id"].to_list() == ["p0", "p3", "p4", "p6", "p8"]
-    assert counted == (5, micros(at(10)))
-    assert nothing == (0, None)
+    assert counted == (5, micros(at(10)), 9)
+    assert nothing == (0, None, None)
+
+
+def test_a_corrected_outcome_is_the_one_told_last(log: Database) -> None:
+    with log.read() as connection:
+        assert count_ripe(connection, as_of=at(30), until=at(8), without=()) == (8, micros(at(10)), 11)
+        assert count_ripe(connection, as_of=at(7), until=at(8), without=()) == (5, micros(at(6)), 5)
 
 
 def test_timings_know_no_later_outcome_and_no_later_row(log: Database) -> None:

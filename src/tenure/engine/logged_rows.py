@@ -37,8 +37,8 @@ class Pin:
     """Which rows of the log a walk learns from, so that it sees the same ones whenever it goes on.
 
     Outcomes count that were known at `as_of`, of rows about times up to `until` (None: no row is ripe), but not in the
-    stretches `excluded`, nor in those whose outcomes were `lost`. `rows` counts them, and `latest` is when the last of
-    their outcomes got known.
+    stretches `excluded`, nor in those whose outcomes were `lost`. `rows` counts them, `latest` is when the last of
+    their outcomes got known, and `told` the number of the one that was told last: corrected outcomes raise it.
     """
 
     as_of: datetime
@@ -47,15 +47,16 @@ class Pin:
     latest: datetime | None = None
     lost: tuple[Period, ...] = ()
     excluded: tuple[Period, ...] = ()
+    told: int | None = None
 
     @property
     def digest(self) -> str | None:
         """Return the identity of the rows, None where the log adds nothing and nothing is excluded."""
         if self.rows == 0 and not self.excluded:
             return None
-        told = self.to_dict()
-        names = ("rows", "latest", "lost", "excluded") if self.rows else ("excluded",)
-        return digest_of({name: told[name] for name in names})
+        plain = self.to_dict()
+        names = ("rows", "latest", "told", "lost", "excluded") if self.rows else ("excluded",)
+        return digest_of({name: plain[name] for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -66,6 +67,7 @@ class Pin:
             "latest": None if self.latest is None else self.latest.isoformat(),
             "lost": [list(period.texts) for period in self.lost],
             "excluded": [list(period.texts) for period in self.excluded],
+            "told": self.told,
         }
 
     @classmethod
@@ -78,6 +80,7 @@ class Pin:
             latest=None if data["latest"] is None else datetime.fromisoformat(data["latest"]),
             lost=_periods(data["lost"]),
             excluded=_periods(data["excluded"]),
+            told=data.get("told"),
         )
 
 
@@ -100,9 +103,9 @@ def pinned(workspace: Workspace, as_of: datetime | None = None) -> Pin:
     until = present - timedelta(seconds=age)
     lost = () if delay > 0 else tuple(_lost(known, monitoring, curve, until))
     with workspace.database.read() as connection:
-        rows, latest_us = count_ripe(connection, as_of=now, until=until, without=(*excluded, *lost))
+        rows, latest_us, told = count_ripe(connection, as_of=now, until=until, without=(*excluded, *lost))
     latest = None if latest_us is None else datetime.fromisoformat(iso(latest_us))
-    return Pin(now, until, rows, latest, lost, excluded)
+    return Pin(now, until, rows, latest, lost, excluded, told)
 
 
 def _lost(known: pl.DataFrame, monitoring: MonitoringSection, curve: DelayCurve, until: datetime) -> Iterator[Period]:

@@ -37,11 +37,14 @@ def timings(connection: Connection, *, as_of: datetime, since: datetime | None) 
 
 def count_ripe(
     connection: Connection, *, as_of: datetime, until: datetime, without: Sequence[Period]
-) -> tuple[int, int | None]:
-    """Return how many rows `read_ripe` gives, and when the latest of their outcomes got known (us since 1970)."""
-    query = _counting(as_of, func.count(), func.max(OUTCOMES.c.known_us)).where(_within(until, without))
-    rows, latest = connection.execute(query).one()
-    return int(rows), latest
+) -> tuple[int, int | None, int | None]:
+    """Return how many rows `read_ripe` gives, when the latest of their outcomes got known, and which was told last.
+
+    When is in us since 1970; which is the number in the order of telling, that a corrected outcome raises.
+    """
+    columns = (func.count(), func.max(OUTCOMES.c.known_us), func.max(OUTCOMES.c.seq))
+    rows, latest, told = connection.execute(_counting(as_of, *columns).where(_within(until, without))).one()
+    return int(rows), latest, told
 
 
 def read_ripe(connection: Connection, *, as_of: datetime, until: datetime, without: Sequence[Period]) -> pl.DataFrame:
