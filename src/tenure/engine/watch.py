@@ -224,7 +224,11 @@ def _climbed(workspace: Workspace, health: HealthReport) -> tuple[Rung, ...]:
     if workspace.project.operations.autonomy == "observe":
         return ()
     is_broken = any(f.verdict.blocks and f.check in (*RULES, *FEED_CHECKS) for f in health.findings)
-    return climb(workspace, may_rise=not is_broken and may(workspace, Act.PROMOTE, approved=True).given)
+    return climb(
+        workspace,
+        may_rise=not is_broken and may(workspace, Act.PROMOTE, approved=True).given,
+        may_withdraw=may(workspace, Act.WITHDRAW, approved=True).given,
+    )
 
 
 def _chosen(workspace: Workspace, health: HealthReport, prospect: Prospect | None, harm: Finding | None = None) -> Look:
@@ -268,7 +272,7 @@ def _carry_out(workspace: Workspace, lease: Lease, seen: Look) -> Look:
     if acts and workspace.project.operations.autonomy == "propose":
         propose(workspace, seen.action)
         deliver(workspace)
-    note(workspace, seen.action, workspace.context.artifacts.put_record(seen.health))
+    note(workspace, seen.action, workspace.context.artifacts.put_record(seen.health), lease=lease)
     return seen
 
 
