@@ -13,8 +13,8 @@ from tenure.core.evidence import Finding, Measurement, RobustnessReport, Verdict
 from tenure.core.lifecycle import Incumbent, Outcome
 from tenure.core.modelling import Task
 from tenure.core.ports import Artifacts, Context
-from tenure.promotion.compare import LEAST_ROWS, compare
 from tenure.core.retraining import Recipe, Way
+from tenure.promotion.compare import LEAST_ROWS, compare
 from tenure.promotion.stage import gate
 from tenure.testing.walks import SmallWalk, small_walk
 from tenure.testing.worlds import World, clean_world

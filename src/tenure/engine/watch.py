@@ -167,6 +167,7 @@ def look_and_act(workspace: Workspace) -> Look:
             health = examine(workspace)
         asked = harm is None and not waits
         seen = _chosen(workspace, health, prospect_for(workspace, health) if asked else None, harm)
+        lease.renew()  # what was seen is stale where another leads by now
         review(workspace, seen.action)
         if waits:  # nothing is begun beside it but what cannot wait
             seen = seen if seen.action.verb is Verb.ROLL_BACK else _kept(seen, waits)
