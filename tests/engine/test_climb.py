@@ -16,6 +16,7 @@ from tenure.core.evidence import Verdict
 from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
 from tenure.engine.ladder import climb
+from tenure.engine.routing import falls_within
 from tenure.engine.workspace import Workspace, open_workspace
 from tenure.state.exclusions import Exclusions, Period
 from tenure.state.ladder import Ladder
@@ -189,6 +190,19 @@ def test_a_step_waits_for_its_rows_and_then_does_with_what_there_is(business: Op
     taken = world.climb_on(9)
     assert _places(taken) == [(Step.CANARY, 0.05), (Step.CANARY, 0.25)]
     assert "nothing speaks against it" in taken[0].says
+
+
+def test_nobody_rises_from_the_canary_who_answered_nothing_in_earnest(business: Open, tmp_path: Path) -> None:
+    world = business()
+    on_the_ladder(world.workspace, registered(world.workspace, tmp_path / "second", sharper(1.05), honest=True))
+    assert _places(world.climb_on(1)) == [(Step.CANARY, 0.05)]
+    names = [f"k{number}" for number in range(100)]
+    others = next(name for name in names if not falls_within(0.05, f"{name}-1"))
+    its_own = next(name for name in names if falls_within(0.05, f"{name}-1"))
+    world.rows(300, change=lambda frame: frame.with_columns(customer=pl.lit(others)))
+    assert climb(world.workspace) == ()
+    world.rows(20, change=lambda frame: frame.with_columns(customer=pl.lit(its_own)))
+    assert _places(list(climb(world.workspace))) == [(Step.CANARY, 0.25)]
 
 
 def test_where_hardly_any_rows_come_a_version_is_withdrawn(business: Open, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ TIME: Final = "time"
 _LEAST_ROWS: Final = 100
 _SAMPLE: Final = 2_000
 _REMEMBERED: Final = 50
+_OF_SHARE: Final = 5.0
 
 
 def climb(workspace: Workspace, *, may_rise: bool = True, may_withdraw: bool = True) -> tuple[Rung, ...]:
@@ -97,15 +98,18 @@ def judge(workspace: Workspace, rung: Rung) -> Judgement:
     stopped = blocking(evidence)
     if stopped:
         return Judgement(evidence, place, against=stopped[0].says)
-    if shown.rows >= shown.wanted and shown.windows >= 1:
+    is_served = sight.in_earnest >= sight.wanted_in_earnest
+    if is_served and shown.rows >= shown.wanted and shown.windows >= 1:
         return Judgement(evidence, place, is_enough=True)
-    if leads(sight.harm) and sight.rows.height >= _LEAST_ROWS:
+    if is_served and leads(sight.harm) and sight.rows.height >= _LEAST_ROWS:
         why = f"It is better than v{rung.against} beyond chance on the same rows, and need not wait for more."
         return Judgement(evidence, place, is_enough=True, why=why)
     patience = workspace.project.promotion.patience
     if sight.waited < patience:
         return Judgement(evidence, place)
     came = f"{patience} windows brought {shown.rows:,} {shown.says}"
+    if not is_served:
+        came += f", of which it answered {sight.in_earnest:,} in earnest, as it drew few keys"
     if shown.rows >= _LEAST_ROWS:
         return Judgement(evidence, place, is_enough=True, why=f"{came}, and nothing speaks against it.")
     return Judgement(evidence, place, against=f"{came}, which is too few to tell anything.")
@@ -134,6 +138,16 @@ class _Sight:
     waited: float
     shown: _Shown
     harm: tuple[Finding, ...]
+
+    @property
+    def in_earnest(self) -> int:
+        """Return how many rows of its step it answered in earnest."""
+        return int((self.rows["version"] == self.rung.version).sum())
+
+    @property
+    def wanted_in_earnest(self) -> float:
+        """Return how many it has to: a fifth of its share, as keys differ, and one at least. None in the shadow."""
+        return 0.0 if self.rung.step is Step.SHADOW else max(1.0, self.rung.share * self.rows.height / _OF_SHARE)
 
 
 def _look(workspace: Workspace, rung: Rung) -> _Sight:
@@ -190,7 +204,6 @@ def _shown(workspace: Workspace, rung: Rung, pace: Pace, rows: pl.DataFrame, pai
 def _enough(sight: _Sight) -> Iterator[Finding]:
     """Yield how much it has shown, of how much it has to show."""
     shown, label = sight.shown, sight.one.version.label
-    in_earnest = int((sight.rows["version"] == sight.rung.version).sum())
     measured = Measurement(
         ROWS,
         max(float(shown.wanted - shown.rows), 0.0),
@@ -198,7 +211,7 @@ def _enough(sight: _Sight) -> Iterator[Finding]:
         evidence={
             "rows": shown.rows,
             "wanted": shown.wanted,
-            "in_earnest": in_earnest,
+            "in_earnest": sight.in_earnest,
             "in_shadow": int(sight.rows["id"].is_in(sight.beside["id"].implode()).sum()),
         },
     )

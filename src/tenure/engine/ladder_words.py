@@ -51,7 +51,7 @@ def _then(place: Place) -> str:
 def _wanted(promotion: PromotionSection, rung: Rung) -> str:
     if rung.step is Step.SHADOW:
         return f"{promotion.shadow_rows:,} rows and one window"
-    return f"{promotion.canary_rows:,} rows whose outcome is known and one window"
+    return f"{promotion.canary_rows:,} rows whose outcome is known, some of them its own, and one window"
 
 
 def moment_words(moment: str) -> str:
