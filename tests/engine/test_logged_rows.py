@@ -244,6 +244,15 @@ def weekly(office: Path) -> Workspace:
     return open_workspace(office)
 
 
+def test_rows_of_the_open_window_wait_until_it_was_looked_at(weekly: Workspace) -> None:
+    with weekly:
+        tell(weekly, serve(weekly, 400), lambda n: 0.0)
+        for day, end in ((13.9, 7), (14.1, 14)):
+            pin = pinned(weekly, at(day))
+            assert logged(weekly, pin).read()["event_at"].max() == at(end - 0.05)
+            assert pin.age < 60
+
+
 def excluded(workspace: Workspace) -> list[int]:
     active = Exclusions(workspace.database, workspace.ledger).active()
     assert all(one.period.end - one.period.begin == timedelta(days=7) for one in active)

@@ -65,6 +65,12 @@ def test_excluded_times_and_quarantined_rows_are_left_out_and_the_count_agrees(l
     assert nothing == (0, None, None)
 
 
+def test_only_the_newest_rows_are_read_where_that_is_asked_for(log: Database) -> None:
+    with log.read() as connection:
+        rows = read_ripe(connection, as_of=at(30), until=at(8), without=(), most=3)
+    assert rows["id"].to_list() == ["p6", "p7", "p8"]
+
+
 def test_a_corrected_outcome_is_the_one_told_last(log: Database) -> None:
     with log.read() as connection:
         assert count_ripe(connection, as_of=at(30), until=at(8), without=()) == (8, micros(at(10)), 11)

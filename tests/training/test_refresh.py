@@ -65,11 +65,19 @@ def changed(frame: pl.DataFrame, world: World, rng: np.random.Generator) -> pl.D
 @pytest.fixture
 def office(make_context: Make) -> Callable[..., Office]:
     def make(
-        task: Task, *, rows: int = 900, old: int = 500, moved: bool = True, more: str = "", rounds: int = 30
+        task: Task,
+        *,
+        rows: int = 900,
+        old: int = 500,
+        moved: bool = True,
+        more: str = "",
+        rounds: int = 30,
+        timed: bool = True,
     ) -> Office:
         whole = clean_world(task, rows=rows, seed=3)
         stamped = whole.frame.with_columns(at=pl.lit(START) + pl.duration(hours=pl.int_range(rows)))
-        world = replace(whole, frame=stamped[:old], truth=whole.truth[:old], time="at")
+        stamped = stamped if timed else whole.frame
+        world = replace(whole, frame=stamped[:old], truth=whole.truth[:old], time="at" if timed else None)
         ctx = make_context(
             f'[project]\nname = "t"\ntask = "{task}"\n[data]\nsource = "x.csv"\ntarget = "{world.target}"\n{more}'
             '[monitoring]\nwindow = "100 rows"\n'
@@ -126,6 +134,16 @@ def test_a_corrected_model_answers_a_row_as_its_table_bit_for_bit(office: Callab
     ones = [answer.probabilities or (answer.prediction,) for answer in each]
     np.testing.assert_array_equal(np.array(ones), whole.reshape(len(whole), -1))
     assert scorer.answers(rows) == each
+
+
+@pytest.mark.parametrize("has_times", [True, False])
+def test_outcomes_count_as_late_as_was_learned(office: Callable[..., Office], has_times: bool) -> None:
+    """With a delay of 150 hours (or rows) only the rows before the last block were known by then."""
+    world = office(Task.BINARY, timed=has_times)
+    late = replace(RECALIBRATE, delay=150 * 3_600.0, lag=150)
+    corrected, plain = told(world.oof(world.refresh(late))), world.scorer(world.board).raw(world.fresh)
+    np.testing.assert_allclose(corrected[:200], plain[:200], atol=1e-12)
+    assert np.abs(corrected[300:] - plain[300:]).max() > 0.01
 
 
 @pytest.mark.parametrize("way", [Way.RECALIBRATE, Way.LEAVES, Way.CONTINUE])

@@ -10,6 +10,7 @@ import pytest
 
 from tenure.core.errors import ConfigError
 from tenure.core.modelling import Scheme
+from tenure.core.retraining import Recipe
 
 YES = 'positive = "yes"'
 
@@ -46,6 +47,36 @@ def test_owner_of_several_rows_stays_on_one_side(design: Any) -> None:
     assert (plan.splitter, plan.group) == ("group-k-fold", "owner")
     for fold in folds:
         assert not set(clean["owner"][fold.train]) & set(clean["owner"][fold.valid])
+
+
+def test_a_recipe_is_judged_on_the_newest_rows_and_knows_outcomes_as_late_as_was_learned(design: Any) -> None:
+    recipe = Recipe("all", judged=100, delay=864_000.0)
+    said = f'{YES}\ntime = "at"'
+    plan, folds, clean = design(world(days=200), task="binary", target="y", data=said, recipe=recipe)
+    assert plan.embargo_seconds == 864_000
+    assert len(folds[-1].valid) == pytest.approx(100, abs=5)
+    for fold in folds:
+        assert (clean["at"][fold.valid].min() - clean["at"][fold.train].max()).days >= 10
+
+
+def test_rows_without_times_judge_a_recipe_in_the_order_in_which_they_came(design: Any) -> None:
+    recipe = Recipe("all", judged=100, delay=60.0, lag=30)
+    plan, folds, _ = design(world(), task="binary", target="y", data=YES, recipe=recipe)
+    assert (plan.splitter, plan.scheme, plan.time) == ("time-blocks", Scheme.FORWARD, None)
+    assert folds[-1].valid.tolist() == list(range(700, 800))
+    for fold in folds:
+        assert fold.train.max() <= fold.valid.min() - 30
+
+
+def test_the_newest_groups_judge_a_recipe(design: Any) -> None:
+    frame = world(900, days=1).with_columns(
+        owner=pl.int_range(900) // 3, at=pl.date(2024, 1, 1) + pl.duration(days=pl.int_range(900) // 3)
+    )
+    said = f'{YES}\ntime = "at"\ngroup = "owner"'
+    plan, folds, clean = design(frame, task="binary", target="y", data=said, recipe=Recipe("all", judged=60))
+    assert plan.splitter == "group-time-blocks"
+    assert len(folds[-1].valid) == pytest.approx(60, abs=3)
+    assert clean["owner"][folds[-1].valid].min() == 280
 
 
 def test_time_comes_first_and_the_delay_is_kept(design: Any) -> None:

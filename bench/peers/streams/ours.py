@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +48,7 @@ class Ours:
         stream = view.stream
         if self.incumbent is None:
             self.incumbent = Incumbent(1, (Making(FIRST, stream.moment(stream.first - 1)),))
-        if not view.newly or not self._is_time(view.now):
+        if not view.newly:
             return None
         if view.window in self.timed:
             started = time.process_time()
@@ -79,11 +78,6 @@ class Ours:
             former=tuple(self.former),
             **self.options,
         )
-
-    def _is_time(self, now: int) -> bool:
-        if not self.prospects or self.prospects[-1].next_look is None:
-            return True
-        return now >= datetime.fromisoformat(self.prospects[-1].next_look).timestamp() * 1_000_000
 
     def _making(self, chosen: Recipe, now: int) -> tuple[Making, ...]:
         assert self.incumbent is not None

@@ -31,7 +31,8 @@ class Recipe(Record):
     `name` is unique among the alternatives of a prospect. `share` is the part of the newest rows that is learned from
     (1 for all), `since` an ISO time before which nothing is; `half_life` (share of all history, in rows) halves the
     weight of rows as they get older; `mix` is how much of an old leaf stays. `version` is what RESTORE restores. The
-    gate judges on the newest `judged` rows, which the judged twin does not learn; None for a share of all.
+    gate judges on the newest `judged` rows, which the judged twin does not learn; None for a share of all. An outcome
+    counts as known `delay` seconds after its row, or `lag` rows after it where rows have no times.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Recipe(Record):
     mix: float | None = None
     version: int | None = None
     judged: int | None = None
+    delay: float = 0.0
+    lag: int = 0
 
     @property
     def is_retraining(self) -> bool:
@@ -75,7 +78,7 @@ class Prospect(Record):
     began, `rows` how many they hold. `probability` that the best gains more than it costs, after the choice among all
     is taken into account, must reach `bar`; `chosen` is None where it does not. `cost` and the totals are in `unit` for
     `volume` rows a window over `horizon` windows: money ("EUR") where the owner said what decisions are worth, else
-    units of the metric's loss. `says` puts it into words; `next_look` is when to ask again at the earliest.
+    units of the metric's loss. `says` puts it into words.
     """
 
     version: int
@@ -92,6 +95,5 @@ class Prospect(Record):
     horizon: int
     volume: float
     says: str
-    next_look: str | None = None
     seconds: float = 0.0
     made_from: tuple[str, ...] = ()

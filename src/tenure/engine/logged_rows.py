@@ -22,7 +22,7 @@ from tenure.engine.workspace import Workspace
 from tenure.ingest.logged import Logged
 from tenure.ingest.stage import source_fingerprint
 from tenure.monitoring.maturity import LEAST_MATURED, DelayCurve, delay_curve, final_age, log_end
-from tenure.monitoring.windows import first_event, window_numbers
+from tenure.monitoring.windows import first_event, window_numbers, window_start
 from tenure.state.exclusions import Exclusion, Exclusions, Period
 from tenure.state.ripe import count_ripe, read_ripe, timings
 from tenure.state.times import iso
@@ -38,7 +38,8 @@ class Pin:
 
     Outcomes count that were known at `as_of`, of rows about times up to `until` (None: no row is ripe), but not in the
     stretches `excluded`, nor in those whose outcomes were `lost`. `rows` counts them, `latest` is when the last of
-    their outcomes got known, and `told` the number of the one that was told last: corrected outcomes raise it.
+    their outcomes got known, and `told` the number of the one that was told last: corrected outcomes raise it. `age`
+    (seconds) is how old a row is when the outcomes of its whole cohort are known.
     """
 
     as_of: datetime
@@ -48,6 +49,7 @@ class Pin:
     lost: tuple[Period, ...] = ()
     excluded: tuple[Period, ...] = ()
     told: int | None = None
+    age: float = 0.0
 
     @property
     def digest(self) -> str | None:
@@ -68,6 +70,7 @@ class Pin:
             "lost": [list(period.texts) for period in self.lost],
             "excluded": [list(period.texts) for period in self.excluded],
             "told": self.told,
+            "age": self.age,
         }
 
     @classmethod
@@ -81,6 +84,7 @@ class Pin:
             lost=_periods(data["lost"]),
             excluded=_periods(data["excluded"]),
             told=data.get("told"),
+            age=data.get("age", 0.0),
         )
 
 
@@ -100,12 +104,20 @@ def pinned(workspace: Workspace, as_of: datetime | None = None) -> Pin:
         return Pin(now, excluded=excluded)
     # The owner's word on how long outcomes take is about the clock, what was learned about the log.
     present = now if delay > 0 else datetime.fromtimestamp(curve.until, UTC)
-    until = present - timedelta(seconds=age)
+    until = min(present - timedelta(seconds=age), _before_open_window(monitoring, now))
     lost = () if delay > 0 else tuple(_lost(known, monitoring, curve, until))
     with workspace.database.read() as connection:
         rows, latest_us, told = count_ripe(connection, as_of=now, until=until, without=(*excluded, *lost))
     latest = None if latest_us is None else datetime.fromisoformat(iso(latest_us))
-    return Pin(now, until, rows, latest, lost, excluded, told)
+    return Pin(now, until, rows, latest, lost, excluded, told, age)
+
+
+def _before_open_window(monitoring: MonitoringSection, now: datetime) -> datetime:
+    """Return the end of the last full window: nothing is learned from rows that monitoring has not looked at."""
+    if monitoring.window_seconds is None:
+        return now
+    (number,) = window_numbers(pl.Series([now]), monitoring)
+    return window_start(int(number), monitoring) - _MOMENT
 
 
 def _lost(known: pl.DataFrame, monitoring: MonitoringSection, curve: DelayCurve, until: datetime) -> Iterator[Period]:
@@ -130,14 +142,17 @@ def excluded_periods(workspace: Workspace) -> tuple[Period, ...]:
     return tuple(sorted({one.period for one in active}))
 
 
-def logged(workspace: Workspace, pin: Pin) -> Logged:
-    """Return what the ingest room takes besides the source; the log is read only when that is asked for."""
+def logged(workspace: Workspace, pin: Pin, *, most: int | None = None) -> Logged:
+    """Return what the ingest room takes besides the source; the log is read only when that is asked for.
+
+    `most` newest rows of the log are read where given.
+    """
 
     def read() -> pl.DataFrame:
         workspace.traffic.catch_up()
         until, without = pin.until or datetime.min.replace(tzinfo=UTC), (*pin.excluded, *pin.lost)
         with workspace.database.read() as connection:
-            return read_ripe(connection, as_of=pin.as_of, until=until, without=without)
+            return read_ripe(connection, as_of=pin.as_of, until=until, without=without, most=most)
 
     return Logged(read, pin.excluded)
 

@@ -13,7 +13,7 @@ from tenure.core.errors import EmptyDataError, TemporaryError, TenureError
 from tenure.core.evidence import Verdict
 from tenure.core.health import HealthReport
 from tenure.core.lifecycle import ModelVersion
-from tenure.core.retraining import Prospect
+from tenure.core.retraining import Prospect, Recipe
 from tenure.engine.logged_rows import Pin, pinned
 from tenure.engine.rows_so_far import RowsSoFar, rows_so_far
 from tenure.engine.workspace import Workspace
@@ -21,6 +21,7 @@ from tenure.monitoring.freshness import FEED_CHECKS
 from tenure.monitoring.rules import RULES
 from tenure.retraining.consider import consider
 from tenure.retraining.history import History, Terms
+from tenure.retraining.recipes import moment_of
 from tenure.state.ledger import Event
 from tenure.training.probes import QuickProber
 
@@ -64,7 +65,7 @@ def prospect_for(workspace: Workspace, health: HealthReport) -> Prospect | None:
     """
     version = workspace.champion()
     known = latest_prospect(workspace, version.number)
-    question = _question(workspace, health, version.number, known)
+    question = _question(workspace, health, version.number)
     if question is None:
         return known
     try:
@@ -109,6 +110,7 @@ def _note(
             "trigger": question.trigger,
             "latest": question.latest,
             "causes": list(question.causes),
+            "seen": health.windows[-1].start,
             "chosen": None if asked is None or asked.chosen is None else asked.chosen.name,
             "probability": None if asked is None else asked.probability,
         },
@@ -132,25 +134,22 @@ def _asked_now(workspace: Workspace, version: ModelVersion, health: HealthReport
     return _answer(workspace, version, rows, pin, question)
 
 
-def _question(workspace: Workspace, health: HealthReport, version: int, known: Prospect | None) -> _Question | None:
+def _question(workspace: Workspace, health: HealthReport, version: int) -> _Question | None:
     """Return what there is to ask, or None where nothing is known that was not when it was asked last."""
-    ripe = [w for w in health.windows if w.ripe and w.realised is not None and version in w.versions]
-    if not ripe:
-        return None
-    last = _asked(workspace, version)
+    asked = [event.data for event in _asked(workspace, version)]
     causes, change = _alarms(health)
-    before = last[0].data if last else {}
-    looked, told = str(before.get("latest", "")), set(before.get("causes", ()))
-    question = _Question("matured window", change, causes, ripe[-1].start)
-    if set(causes) - told:
-        return _Question("alarm", change, causes, ripe[-1].start)
-    if ripe[-1].start <= looked:
-        return None
-    if sum(window.start > looked for window in ripe) >= workspace.project.operations.max_age:
-        return _Question("age", change, causes, ripe[-1].start)
-    now = workspace.context.clock().isoformat()
-    waits = known is not None and known.next_look is not None and known.next_look > now
-    return None if waits else question
+    looked = str(asked[0]["latest"]) if asked else ""
+    told = {cause for one in asked if one["latest"] == looked for cause in one["causes"]}
+    ripe = [w.start for w in health.windows if w.ripe and w.realised is not None and version in w.versions]
+    if ripe and set(causes) - told:
+        return _Question("alarm", change, causes, max(ripe[-1], looked))
+    if ripe and ripe[-1] > looked:
+        return _Question("matured window", change, causes, ripe[-1])
+    # Where no outcomes ripen, the source may still have brought some.
+    seen = str(asked[0].get("seen", looked)) if asked else ""
+    if sum(window.start > seen for window in health.windows) >= workspace.project.operations.max_age:
+        return _Question("age", change, causes, looked)
+    return None
 
 
 def _alarms(health: HealthReport) -> tuple[tuple[str, ...], datetime | None]:
@@ -196,7 +195,25 @@ def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: P
     )
     if asked.chosen is None:
         return asked
-    return replace(asked, chosen=replace(asked.chosen, judged=_newest(rows.history, now)))
+    lag = 0 if pin.until is None else _rows_within(rows.history, pin.until, pin.age)
+    judged = _newest(rows.history, now)
+    chosen = asked.chosen if rows.timed else in_rows(asked.chosen, rows.history, now)
+    return replace(asked, chosen=replace(chosen, judged=judged, delay=pin.age, lag=lag))
+
+
+def in_rows(recipe: Recipe, history: History, now: int) -> Recipe:
+    """Return the recipe with a moment as a share of the rows: where rows have no times, no moment can be found."""
+    moment = moment_of(recipe)
+    if moment is None:
+        return recipe
+    known = history.times[history.usable & (history.known <= now)]
+    return replace(recipe, since=None, share=float(np.mean(known >= moment)))
+
+
+def _rows_within(history: History, until: datetime, seconds: float) -> int:
+    """Return how many rows came in so many seconds before a moment."""
+    end = int(until.timestamp() * _SECOND)
+    return int(np.sum((history.times > end - int(seconds * _SECOND)) & (history.times <= end)))
 
 
 def _newest(history: History, now: int) -> int:
@@ -215,6 +232,11 @@ def _terms(workspace: Workspace, rows: RowsSoFar) -> Terms:
     """Return what is asked of a new model; its cost, where nobody says it, is 0.2 % of the model's worth."""
     operations, worth = workspace.project.operations, rows.worth
     told = operations.retrain_cost if worth.is_money else None
+    if told is None and operations.retrain_cost is not None:
+        workspace.context.log.note(
+            f"operations.retrain_cost is money, and what answers are worth is known in {worth.unit} only, so a "
+            f"retraining counts as {_SHARE_OF_WORTH:.1%} of the model's worth: say in [value] what decisions are worth."
+        )
     return Terms(
         volume=rows.volume,
         cost=_SHARE_OF_WORTH * worth.skill * rows.volume * operations.horizon if told is None else told,

@@ -15,7 +15,7 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
-from tenure.core.data import Snapshot
+from tenure.core.data import Kind, Snapshot
 from tenure.core.evidence import QualityReport
 from tenure.core.lifecycle import Alias, ModelVersion
 from tenure.core.modelling import Floats, Indices
@@ -41,13 +41,16 @@ Moments = NDArray[np.int64]
 _ALL: Final = Recipe("all")
 _SECOND: Final = 1_000_000
 _FORMER: Final = 5
+_MOST_LOGGED: Final = 200_000
+"""Newest rows of the log that are looked at: four times as many as a probe learns from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowsSoFar:
     """The history, the model in office as one of its makings, and the versions before it that it could go back to.
 
-    `worth` says what losses are counted in, `volume` is rows a window.
+    `worth` says what losses are counted in, `volume` is rows a window. `timed` says whether rows of the source have
+    times of their own.
     """
 
     history: History
@@ -55,6 +58,7 @@ class RowsSoFar:
     former: tuple[Incumbent, ...]
     worth: Worth
     volume: float
+    timed: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +105,7 @@ def rows_so_far(workspace: Workspace, version: ModelVersion, scorer: Scorer, pin
         problem=problem,
         times=both.times,
         known=both.known,
-        window=_windows(workspace.project, both.times, first=len(source.times)),
+        window=_windows(workspace.project, both.times, first=len(source.times) - max(pin.rows - len(log.times), 0)),
         usable=_usable(both.times, pin),
         loss=worth.loss_of(problem.target),
     )
@@ -109,15 +113,15 @@ def rows_so_far(workspace: Workspace, version: ModelVersion, scorer: Scorer, pin
     answers = _answers(scorer, problem, np.flatnonzero(both.known > past.learned_at(version)))
     incumbent = Incumbent(version.number, past.making(version), answers)
     former = tuple(Incumbent(old.number, past.making(old)) for old in _former(workspace, version))
-    return RowsSoFar(history, incumbent, former, worth, volume)
+    return RowsSoFar(history, incumbent, former, worth, volume, _has_times(model))
 
 
 # ---- the parts ----
 
 
 def _log_part(workspace: Workspace, model: FittedModel, pin: Pin) -> _Part:
-    """Return the ripe rows of the log; all of them count as known at the age at which a whole cohort is."""
-    rows = logged(workspace, pin).read()
+    """Return the newest ripe rows of the log; all of them count as known at the age at which a whole cohort is."""
+    rows = logged(workspace, pin, most=_MOST_LOGGED).read()
     sent: list[dict[str, Any]] = [orjson.loads(text) for text in rows["features"]]
     kinds = {column.name: column for column in model.schema.columns}
     frame = pl.DataFrame(
@@ -230,6 +234,10 @@ def _own_times(frame: pl.DataFrame, time: str | None) -> Moments | None:
     return filled.to_numpy()
 
 
+def _has_times(model: FittedModel) -> bool:
+    return any(c.name == model.time and c.kind is Kind.DATETIME for c in model.schema.columns)
+
+
 def _micros(moments: pl.Series) -> pl.Series:
     """Return moments of any precision as microseconds since 1970."""
     return moments.cast(pl.Datetime("us")).dt.timestamp("us")
@@ -285,7 +293,7 @@ def _usable(times: Moments, pin: Pin) -> NDArray[np.bool_]:
 
 def _age(pin: Pin) -> int:
     """Return how old a row of the log is (us) when the outcomes of its whole cohort are known."""
-    return 0 if pin.until is None else int((pin.as_of - pin.until).total_seconds() * _SECOND)
+    return int(pin.age * _SECOND)
 
 
 def _answers(scorer: Scorer, problem: Problem, new: Indices) -> Floats:

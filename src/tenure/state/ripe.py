@@ -47,16 +47,19 @@ def count_ripe(
     return int(rows), latest, told
 
 
-def read_ripe(connection: Connection, *, as_of: datetime, until: datetime, without: Sequence[Period]) -> pl.DataFrame:
+def read_ripe(
+    connection: Connection, *, as_of: datetime, until: datetime, without: Sequence[Period], most: int | None = None
+) -> pl.DataFrame:
     """Return the rows about times up to `until` whose outcome was known at `as_of`, ordered by `event_at`.
 
     Columns: `id` (String), `event_at` (Datetime, UTC), `key`, `outcome` (String) and `features` (String, JSON). Rows
-    about a time in one of the stretches `without`, and quarantined ones, are left out.
+    about a time in one of the stretches `without`, and quarantined ones, are left out. `most` newest ones where given.
     """
     columns = [PREDICTIONS.c[name] for name in ("id", "event_us", "key")]
     query = _counting(as_of, *columns, OUTCOMES.c.value, PREDICTIONS.c.features).where(_within(until, without))
-    rows = connection.execute(query.order_by(PREDICTIONS.c.event_us, PREDICTIONS.c.seq)).all()
-    return frame_of(rows, _ROWS)
+    newest_first = query.order_by(PREDICTIONS.c.event_us.desc(), PREDICTIONS.c.seq.desc())
+    rows = connection.execute(newest_first if most is None else newest_first.limit(most)).all()
+    return frame_of(rows[::-1], _ROWS)
 
 
 def _counting(as_of: datetime, *columns: Any, outer: bool = False) -> Select[Any]:

@@ -81,8 +81,9 @@ class _Matter:
     def known_before(self, at: int) -> Indices:
         """Return the rows before the one at that place whose outcomes were known by then."""
         if self.moments is None:
-            return np.arange(at)
-        delay = timedelta(seconds=self.ctx.project.data.outcome_delay) // timedelta(microseconds=1)
+            return np.arange(max(at - self.recipe.lag, 0))
+        seconds = max(self.ctx.project.data.outcome_delay, self.recipe.delay)
+        delay = timedelta(seconds=seconds) // timedelta(microseconds=1)
         known: Indices = np.flatnonzero(self.moments[:at] <= self.moments[at] - delay)
         return known
 

@@ -121,11 +121,13 @@ def group_time_blocks(
     *,
     delay: float = 0.0,
     classes: NDArray[np.int64] | None = None,
+    newest: int | None = None,
 ) -> Blocks | None:
     """Cut groups into `count` blocks by the moment of their first row; a group lies in one block only.
 
-    Models learn from rows of earlier groups that were known when the first group of the block came. Returns None where
-    groups go on from the beginning to the end, so that blocks of new groups would be too small.
+    Models learn from rows of earlier groups that were known when the first group of the block came. The last block is
+    of groups that came last, with about `newest` rows where given. Returns None where groups go on from the beginning
+    to the end, so that blocks of new groups would be too small.
     """
     _, group = np.unique(groups, return_inverse=True)
     first = np.full(int(group.max()) + 1, np.inf)
@@ -133,7 +135,7 @@ def group_time_blocks(
     entered, known_at = first[group], moments + delay
     order = np.argsort(entered, kind="stable")
     complete = _rows_until_complete(None if classes is None else classes[np.argsort(known_at, kind="stable")])
-    starts = _starts(entered[order], np.sort(known_at), count, complete)
+    starts = _starts(entered[order], np.sort(known_at), count, complete, newest=newest)
     if starts is None:
         return None
     begins = entered[order][starts]
@@ -141,7 +143,8 @@ def group_time_blocks(
     blocks = _with_known(block, _first_known(block, begins, known_at))
     least = _SMALLEST_BLOCK * len(moments) / count
     learned = np.sum((blocks[:, 0] == 0) & (blocks[:, 1] <= 1))
-    return blocks if min(int(np.bincount(block)[1:].min()), int(learned)) >= least else None
+    sizes = np.bincount(block)[1 : None if newest is None else -1]
+    return blocks if min(int(sizes.min()), int(learned)) >= least else None
 
 
 def _starts(

@@ -65,7 +65,7 @@ def design_validation(
     structure = detect_structure(frame, snapshot.schema, frozenset(quality.dropped))
     target = encode_target(frame[snapshot.schema.target or ""], task, snapshot.classes)
     strata = strata_of(target, classification=task.is_classification)
-    split = _choose(ctx, structure, strata, None if recipe is None else recipe.judged)
+    split = _choose(ctx, structure, strata, recipe)
     ctx.log.note(f"{split.splitter}: {split.reason}")
     group = structure.group if split.splitter.startswith("group") or split.units is structure.groups else None
     time = structure.time if split.splitter.endswith("time-blocks") else None
@@ -87,11 +87,13 @@ def design_validation(
     return replace(plan, naive=said.naive, planned=said.planned, naive_says=said.says)
 
 
-def _choose(ctx: Context, structure: Structure, strata: Indices, newest: int | None) -> _Split:
+def _choose(ctx: Context, structure: Structure, strata: Indices, recipe: Recipe | None) -> _Split:
     wish = ctx.project.validation.splitter
     if wish is not None:
-        return _asked_for(ctx, structure, strata, wish, newest)
-    split = _in_time(ctx, structure, strata, newest)
+        return _asked_for(ctx, structure, strata, wish, recipe)
+    split = _in_time(ctx, structure, strata, recipe)
+    if split is None and recipe is not None:
+        split = _in_order(ctx, strata, recipe)
     if split is not None:
         return split
     if len(strata) > _HOLDOUT_FROM:
@@ -110,7 +112,7 @@ def _owners(structure: Structure) -> int:
     return 0 if structure.groups is None else int(np.unique(structure.groups).size)
 
 
-def _asked_for(ctx: Context, structure: Structure, strata: Indices, wish: str, newest: int | None) -> _Split:
+def _asked_for(ctx: Context, structure: Structure, strata: Indices, wish: str, recipe: Recipe | None) -> _Split:
     """Follow `validation.splitter`.
 
     Raises:
@@ -118,9 +120,9 @@ def _asked_for(ctx: Context, structure: Structure, strata: Indices, wish: str, n
     """
     split: _Split | None = None
     if wish == "time-blocks":
-        split = _forward(ctx, structure, strata, newest)
+        split = _forward(ctx, structure, strata, recipe)
     elif wish == "group-time-blocks":
-        split = _in_time(ctx, structure, strata, newest)
+        split = _in_time(ctx, structure, strata, recipe)
     elif wish == "group-k-fold" and _owners(structure) > 1:
         split = _by_group(ctx, structure, strata)
     elif wish == "holdout":
@@ -145,41 +147,70 @@ def _fold_count(ctx: Context, rows: int) -> int:
     return max(2, min(_FOLDS_OF_FEW if few else spec.folds, rows))
 
 
-def _in_time(ctx: Context, structure: Structure, strata: Indices, newest: int | None) -> _Split | None:
+def _in_time(ctx: Context, structure: Structure, strata: Indices, recipe: Recipe | None) -> _Split | None:
     """Cut in time, with new groups in every block where groups come and go; None where time cannot be cut in three."""
     if structure.moments is None:
         return None
     if structure.groups is not None:
-        delay, count = ctx.project.data.outcome_delay, ctx.project.validation.folds
+        delay, count = _delay(ctx, recipe), ctx.project.validation.folds
         classes = strata if ctx.project.project.task.is_classification else None
-        blocks = group_time_blocks(structure.moments, structure.groups, count, delay=delay, classes=classes)
+        newest = _newest(ctx, strata, recipe)
+        blocks = group_time_blocks(
+            structure.moments, structure.groups, count, delay=delay, classes=classes, newest=newest
+        )
         if blocks is not None:
             reason = (
                 f"Predictions are made after {structure.time!r} and for new values of {structure.group!r}, "
                 "so models are judged on later rows of groups they have never seen."
             )
             return _Split("group-time-blocks", Scheme.FORWARD, blocks, reason, delay, structure.groups)
-    return _forward(ctx, structure, strata, newest)
+    return _forward(ctx, structure, strata, recipe)
 
 
-def _forward(ctx: Context, structure: Structure, strata: Indices, newest: int | None) -> _Split | None:
+def _delay(ctx: Context, recipe: Recipe | None) -> float:
+    """Return how long outcomes take (seconds): the owner's word, or what a recipe learned of it."""
+    return max(ctx.project.data.outcome_delay, 0.0 if recipe is None else recipe.delay)
+
+
+def _newest(ctx: Context, strata: Indices, recipe: Recipe | None) -> int | None:
+    """Return how many of the newest rows judge a recipe; None for an equal share."""
+    newest = None if recipe is None else recipe.judged
+    fits = newest is not None and newest < len(strata) // 2 and ctx.project.validation.folds >= 3
+    return newest if fits else None
+
+
+def _in_order(ctx: Context, strata: Indices, recipe: Recipe) -> _Split | None:
+    """Cut rows without times in the order in which they came: those of the source, then those of the log."""
+    classes = strata if ctx.project.project.task.is_classification else None
+    blocks = time_blocks(
+        np.arange(len(strata), dtype=np.float64),
+        ctx.project.validation.folds,
+        delay=float(recipe.lag),
+        classes=classes,
+        newest=_newest(ctx, strata, recipe),
+    )
+    if blocks is None:
+        return None
+    reason = "A recipe is judged on the newest rows, and rows without times stand in the order in which they came."
+    return _Split("time-blocks", Scheme.FORWARD, blocks, reason)
+
+
+def _forward(ctx: Context, structure: Structure, strata: Indices, recipe: Recipe | None) -> _Split | None:
     """Cut in time; where the outcome is known too late for any past to learn from, say so and ignore the delay."""
     if structure.moments is None:
         return None
-    delay, count = ctx.project.data.outcome_delay, ctx.project.validation.folds
+    delay, count, newest = _delay(ctx, recipe), ctx.project.validation.folds, _newest(ctx, strata, recipe)
     classes = strata if ctx.project.project.task.is_classification else None
     reason = (
         f"Predictions are made after {structure.time!r}, so models learn from the past and are judged on later rows"
     )
     if structure.groups is not None:
         reason += f" (values of {structure.group!r} go on through time and may lie on both sides)"
-    if newest is not None and (newest >= len(strata) // 2 or count < 3):
-        newest = None
     blocks = time_blocks(structure.moments, count, delay=delay, classes=classes, newest=newest)
     if blocks is not None:
         waits = f", each outcome known {_days(delay)} late" if delay else ""
         return _Split("time-blocks", Scheme.FORWARD, blocks, f"{reason}{waits}.", delay)
-    blocks = time_blocks(structure.moments, count, classes=classes) if delay else None
+    blocks = time_blocks(structure.moments, count, classes=classes, newest=newest) if delay else None
     if blocks is None:
         return None
     reason += f"; the outcome delay of {_days(delay)} is too long for the time that the data cover and was left out."
