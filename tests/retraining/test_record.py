@@ -103,15 +103,15 @@ def test_the_record_is_the_same_again() -> None:
 
 
 def _record(*promises: tuple[float, float]) -> Record:
-    return Record(tuple(Promise(seen, came, 1.0) for seen, came in promises), {}, looks=4.0)
+    return Record(tuple(Promise(seen, came, 1.0) for seen, came in promises), {}, looks=2.0)
 
 
 def test_without_a_record_all_is_believed() -> None:
     assert _record().trust(0.1) == 1.0
 
 
-@given(st.lists(st.floats(0.01, 1.0), max_size=20), st.floats(0.01, 1.0), st.floats(0.5, 2.0))
-def test_promises_that_were_kept_change_nothing(seen: list[float], now: float, part: float) -> None:
+@given(st.lists(st.floats(0.01, 1.0), max_size=20), st.floats(0.01, 1.0), st.floats(0.0, 2.0))
+def test_promises_that_were_kept_in_part_change_nothing(seen: list[float], now: float, part: float) -> None:
     assert _record(*((one, part * one) for one in seen)).trust(now) == pytest.approx(1.0)
 
 
@@ -132,6 +132,6 @@ def test_one_large_promise_says_no_more_of_small_ones_than_a_small_one() -> None
 
 
 def test_what_does_not_last_gains_what_an_earlier_version_always_does() -> None:
-    record = Record((), {3: 0.02}, looks=4.0)
+    record = Record((), {3: 0.02}, looks=2.0)
     assert record.lasts(Recipe("restore v3", Way.RESTORE, version=3), 0.2)[1] == 0.02
     assert record.lasts(ALL, 0.2)[1] == 0.0

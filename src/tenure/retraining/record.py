@@ -21,8 +21,6 @@ from tenure.retraining.making import make
 
 LOOKS: Final = 24
 """Latest looks whose promises are followed up, and latest windows that tell what earlier versions gain."""
-KEPT: Final = 0.5
-"""The part of a promised gain that must come for the promise to be kept: the best of many always looks too good."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Making = tuple[Making, ...]
 
@@ -40,7 +38,7 @@ class Promise:
 class Record:
     """What became of earlier promises, and the gain a row, at least, of each earlier version over many windows.
 
-    A new promise is believed as much as `looks` promises of its size that were kept in full.
+    Nothing is believed any more when `looks` promises more have turned around in full than were kept.
     """
 
     promises: tuple[Promise, ...]
@@ -53,21 +51,20 @@ class Record:
         makings, ripe = _makings(contest, memory), contest.history.ripe(now)
         followed = (_followed(contest, makings, prospect, ripe) for prospect in memory[-LOOKS:])
         promises = tuple(one for one in followed if one is not None)
-        return cls(promises, _always(contest, ripe[-LOOKS:]), float(contest.terms.horizon))
+        return cls(promises, _always(contest, ripe[-LOOKS:]), contest.terms.horizon / 2)
 
     def trust(self, seen: float) -> float:
-        """Return the probability that a gain lasts, 0 to 1: how earlier promises were kept.
+        """Return the probability that a gain lasts, 0 to 1: 1 unless earlier promises on balance turned around.
 
-        A promise of which half came or more counts as 1, one that turned around as much as -1, others in between.
-        Those smaller than this one count less, by their squares, and larger ones no more: a change larger than all
-        before is believed, whatever became of small ones.
+        A promise counts by the part of it that came, from -1 to 1. Those smaller than this one count less, by their
+        squares, and larger ones no more: a change larger than all before is believed, whatever became of small ones.
         """
         if not self.promises or seen == 0:
             return 1.0
         weight, promised, came = np.array([(one.weight, one.seen, one.came) for one in self.promises]).T
         weight *= np.minimum(promised / abs(seen), 1.0) ** 2
-        kept = np.clip(came / (KEPT * promised), -1.0, 1.0)
-        return max(float((weight @ kept + self.looks) / (weight.sum() + self.looks)), 0.0)
+        balance = float(weight @ np.clip(came / promised, -1.0, 1.0))
+        return float(np.clip(1.0 + balance / self.looks, 0.0, 1.0))
 
     def lasts(self, recipe: Recipe, seen: float) -> tuple[float, float]:
         """Return the probability that the gain seen of a recipe lasts, and the gain where it does not.
@@ -142,10 +139,16 @@ def _made(makings: Mapping[int, _Making], standing: _Making, recipe: Recipe, at:
 
 
 def _best(prospect: Prospect) -> Alternative | None:
-    """Return the alternative with the best forecast, None where it saw no gain."""
+    """Return the alternative with the best forecast, None where it promised nothing.
+
+    Nothing was promised where the lower end of the gain (90 %) is further below 0 than the gain is above, which is to
+    be sure of it by about 80 %.
+    """
     told = [(one.total.value, one) for one in prospect.alternatives if one.total is not None and not one.dropped]
     best = max(told, key=lambda pair: pair[0], default=(0.0, None))[1]
-    return best if best is not None and best.gain is not None and best.gain.value > 0 else None
+    if best is None or best.gain is None or best.gain.value <= 0 or best.gain.low < -best.gain.value:
+        return None
+    return best
 
 
 def _losses(contest: Contest, making: Sequence[Making], rows: Indices) -> Floats:
