@@ -49,7 +49,9 @@ class Record:
     def of(cls, contest: Contest, memory: Sequence[Prospect], now: int) -> Record:
         """Return what is known at a moment: the best alternative of each look is followed up, chosen or not."""
         makings, ripe = _makings(contest, memory), contest.history.ripe(now)
-        followed = (_followed(contest, makings, prospect, ripe) for prospect in memory[-LOOKS:])
+        late = contest.history.place(now) - (ripe[-1] + 1) if ripe else 0
+        span = contest.terms.horizon + late
+        followed = (_followed(contest, makings, prospect, ripe, span) for prospect in memory[-LOOKS:])
         promises = tuple(one for one in followed if one is not None)
         return cls(promises, _always(contest, ripe[-LOOKS:]), contest.terms.horizon / 2)
 
@@ -76,12 +78,15 @@ class Record:
 
 
 def _followed(
-    contest: Contest, makings: Mapping[int, _Making], prospect: Prospect, ripe: Sequence[int]
+    contest: Contest, makings: Mapping[int, _Making], prospect: Prospect, ripe: Sequence[int], span: int
 ) -> Promise | None:
-    """Return what came of a look within the horizon after it; None where nothing is known of that."""
+    """Return what came of a look in the `span` windows after it; None where nothing is known of that.
+
+    The span is the horizon and the delay of outcomes: a model that disappoints stays until that is known.
+    """
     history, at = contest.history, _moment(prospect.at)
     start, best = history.place(at), _best(prospect)
-    later = [place for place in ripe if start <= place < start + contest.terms.horizon]
+    later = [place for place in ripe if start <= place < start + span]
     if best is None or best.gain is None or prospect.version not in makings or not later:
         return None
     standing = tuple(step for step in makings[prospect.version] if step.as_of <= at)
@@ -90,7 +95,7 @@ def _followed(
         return None
     rows = np.concatenate([history.rows_of(place) for place in later])
     came = float((_losses(contest, standing, rows) - _losses(contest, made, rows)).mean())
-    return Promise(best.gain.value, came, len(later) / contest.terms.horizon)
+    return Promise(best.gain.value, came, len(later) / span)
 
 
 def _always(contest: Contest, ripe: Sequence[int]) -> dict[int, float]:
