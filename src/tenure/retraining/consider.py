@@ -16,7 +16,6 @@ from tenure.retraining.forecast import Forecast, forecast
 from tenure.retraining.history import History, Incumbent, Terms
 from tenure.retraining.memory import priors
 from tenure.retraining.recipes import moment_of, since, usual
-from tenure.retraining.record import Record
 from tenure.retraining.words import told_in_words
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,9 +52,7 @@ def consider(
     entries = compete(contest, entrants, blocks, deadline=deadline, threads=threads)
     first = min((int(history.times[block.rows[0]]) for block in blocks), default=now)
     expected = priors(contest, memory, now, before=first, since=changed)
-    record = Record.of(contest, memory, now)
-    weights = np.array([block.weight for block in blocks])
-    told = forecast(entries, weights, terms, _windows(contest, now), expected, record.lasts)
+    told = forecast(entries, np.array([block.weight for block in blocks]), terms, _windows(contest, now), expected)
     return _prospect(contest, entries, blocks, told, now=now, trigger=trigger)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,15 +41,13 @@ def forecast(
     terms: Terms,
     windows: float,
     expected: Mapping[str, Prior] | None = None,
-    lasts: Callable[[Recipe, float], tuple[float, float]] | None = None,
 ) -> list[Forecast]:
     """Return the forecast of each recipe that ran, the best first; those that left the contest come last.
 
     `weights` is how much each block counts, `windows` for how many windows the gain will be had. Blocks are drawn with
     replacement, and chunks within them (two-stage bootstrap, widened for few blocks); the mean of the windows to come
     lies around that as blocks do around theirs. How much the best of many looks better than it is, is what choosing
-    anew in every resample gains over the full sample (Efron 1983); it is taken off. `lasts` tells of a recipe and its
-    mean gain how likely that is to last, and the gain where it does not; by default it lasts.
+    anew in every resample gains over the full sample (Efron 1983); it is taken off.
     """
     run = [entry for entry in entries if any(part is not None for part in entry.gains)]
     if not run:
@@ -57,13 +55,7 @@ def forecast(
     means, sampled, unsure = _drawn(run, weights, terms, expected or {})
     costs = np.array([terms.cost if entry.recipe.is_retraining else terms.correction_cost for entry in run])
     scale = terms.volume * windows
-    trusted = [
-        lasts(entry.recipe, float(mean)) if lasts else (1.0, 0.0) for entry, mean in zip(run, means, strict=True)
-    ]
-    share, otherwise = np.array(trusted).T
-    point = (share * means + (1 - share) * otherwise) * scale - costs
-    kept = np.random.default_rng(terms.seed + 1).random((len(unsure), 1)) < share
-    gains = np.where(kept, means, otherwise) + unsure
+    point = means * scale - costs
     alive = np.array([not entry.dropped for entry in run])
     best = int(np.where(alive, point, -np.inf).argmax())
     picked = np.where(alive, point + scale * sampled, -np.inf).argmax(axis=1)
@@ -71,7 +63,7 @@ def forecast(
     told = []
     for at in np.lexsort((-point, ~alive)):
         less = optimism if at == best else 0.0
-        ahead = scale * gains[:, at] - costs[at] - less
+        ahead = point[at] - less + scale * unsure[:, at]
         gain, total = _span(means[at] + unsure[:, at], means[at]), _span(ahead, point[at] - less)
         told.append(Forecast(run[at].recipe, gain, total, float(np.mean(ahead > 0))))
     return told
