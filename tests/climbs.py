@@ -50,15 +50,18 @@ def silent(model: FittedModel) -> FittedModel:
 
 
 def registered(
-    workspace: Workspace, folder: Path, change: Callable[[FittedModel], FittedModel], *, honest: bool
+    workspace: Workspace, folder: Path, change: Callable[[FittedModel], FittedModel], *, honest: bool, recipe: str = ""
 ) -> int:
-    """Register the champion's model, changed; `honest` says that its leaderboard promises what it will say."""
+    """Register the champion's model, changed; `honest` says that its leaderboard promises what it will say.
+
+    `recipe` is what the leaderboard says that it was made from.
+    """
     champion = workspace.champion()
     model = workspace.scorer(champion).model
     changed = change(model)
     write_bundle(changed, folder, sample=small_world(50, seed=3).drop("left"))
     artifacts = workspace.context.artifacts
-    board = artifacts.get_record(Leaderboard, champion.leaderboard)
+    board = replace(artifacts.get_record(Leaderboard, champion.leaderboard), recipe=recipe)
     if honest:
         oof = artifacts.get_table(board.oof)
         chances = tempered(oof.select("p_0", "p_1").to_numpy().copy(), changed.temperature / model.temperature)

@@ -141,6 +141,41 @@ def test_answers_that_are_not_those_that_were_promised_end_the_climb_in_the_shad
     assert _verdicts(rung)["answers moved"] is Verdict.FAIL
 
 
+@pytest.mark.parametrize(("by", "check"), [(6.0, "answers moved"), (0.2, "collapse")])
+def test_a_version_that_was_made_for_a_changed_world_is_held_against_what_it_says_of_that(
+    business: Open, tmp_path: Path, by: float, check: str
+) -> None:
+    world = business()
+    version = registered(world.workspace, tmp_path / "second", sharper(by), honest=False, recipe="newest rows")
+    on_the_ladder(world.workspace, version)
+    world.rows(250, delay=1e6)
+    (rung,) = climb(world.workspace)
+    assert rung.step is Step.CANARY
+    assert _verdicts(rung)[check] is not Verdict.FAIL
+
+
+def test_a_version_for_a_changed_world_that_says_nothing_at_all_is_withdrawn(business: Open, tmp_path: Path) -> None:
+    world = business()
+    version = registered(world.workspace, tmp_path / "second", silent, honest=False, recipe="newest rows")
+    on_the_ladder(world.workspace, version)
+    world.rows(250, delay=1e6)
+    (rung,) = climb(world.workspace)
+    assert rung.step is Step.WITHDRAWN
+    assert _verdicts(rung)["collapse"] is Verdict.FAIL
+
+
+def test_answers_that_moved_count_no_more_where_outcomes_speak_for_them(business: Open, tmp_path: Path) -> None:
+    world = business()
+    workspace = world.workspace
+    worse = registered(workspace, tmp_path / "worse", sharper(1 / 20), honest=True)
+    workspace.registry.move({Alias.CHAMPION: worse}, actor="test", reason="the world moved")
+    on_the_ladder(workspace, registered(workspace, tmp_path / "better", sharper(19.0), honest=False))
+    world.rows(250)
+    (rung,) = climb(workspace)
+    assert rung.step is Step.CANARY
+    assert _verdicts(rung)["answers moved"] is Verdict.WARN
+
+
 def test_answers_that_all_became_alike_end_the_climb(business: Open, tmp_path: Path) -> None:
     world = business()
     on_the_ladder(world.workspace, registered(world.workspace, tmp_path / "second", silent, honest=False))

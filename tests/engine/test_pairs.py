@@ -165,7 +165,7 @@ def test_versions_whose_yes_has_other_names_go_by_their_rows_alone(tmp_path: Pat
     with open_workspace(tmp_path, actor="test") as opened:
         workspace = with_clock(opened, clock)
         champion, second = (_version(workspace, world, rounds=20) for world in (before, now))
-        _answered(workspace, champion, second, shadows=ROWS)
+        _answered(workspace, second, champion, shadows=0)
         workspace.registry.move({Alias.CHAMPION: champion.number}, actor="test", reason="first")
         rung = Rung(second.number, champion.number, Step.CANARY, 0.25, SINCE.isoformat(), "", "", "")
         seen = judge(workspace, rung)

@@ -40,6 +40,7 @@ _MOST_LOST_SPREAD: Final = 0.75
 _RIVAL_KEEPS: Final = 0.5
 _MOVED_FAR: Final = 0.1
 _RIVAL_EXPLAINS: Final = 0.5
+_LEAST_SPREAD: Final = 0.2
 _SLOWER: Final = 1.5
 """How many times as long as the rival a version has to take for it to be its fault."""
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,17 +138,18 @@ def _row_time(
     return Threshold(warn=limit, fail=2 * limit if is_ours else float("inf")).judge(measured, check=ROW_TIME)
 
 
-def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:
+def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats, *, is_fit: bool = False) -> Finding | None:
     """Return whether a version's answers to some rows still vary as they did when it was made.
 
-    `said` and `other` are the answers of both to the same rows; fewer than 200 say nothing (None).
+    `said` and `other` are the answers of both to the same rows; fewer than 200 say nothing (None). `is_fit` says that
+    outcomes speak for the version already: then it is told, and does not count.
     """
     whole = ~unanswered(said)
-    if whole.sum() < _LEAST_ROWS or not (usual := _spread(voice.promise.predicted)) > 0:
+    if whole.sum() < _LEAST_ROWS or not (usual := _usual(voice)) > 0:
         return None
     kept = _spread(said[whole]) / usual
     both = whole & ~unanswered(other)
-    theirs = _spread(rival.promise.predicted)
+    theirs = _usual(rival)
     rival_keeps = _spread(other[both]) / theirs if both.sum() >= _LEAST_ROWS and theirs > 0 else None
     is_ours = rival_keeps is None or rival_keeps >= _RIVAL_KEEPS
     told = f"The answers of {voice.version.label} spread {kept:.0%} as far as when it was made"
@@ -161,7 +163,16 @@ def collapse(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding
         evidence={"kept": kept, "rival_keeps": rival_keeps, "rows": int(whole.sum()), "version": voice.version.number},
     )
     limit = _MOST_LOST_SPREAD
-    return Threshold(warn=limit, fail=limit if is_ours else float("inf")).judge(measured, check=COLLAPSE)
+    return Threshold(warn=limit, fail=limit if is_ours and not is_fit else float("inf")).judge(measured, check=COLLAPSE)
+
+
+def _usual(voice: Voice) -> float:
+    """Return the least spread of its answers when it was made; no less than a fifth of what was judged had.
+
+    A correction for a world that can hardly be told draws answers together; what says the same of all is no correction.
+    """
+    spreads = [_spread(said) for said in voice.when_made]
+    return max(min(spreads), _LEAST_SPREAD * spreads[0])
 
 
 def _spread(answers: Floats) -> float:
@@ -170,10 +181,11 @@ def _spread(answers: Floats) -> float:
     return float(np.sqrt(np.mean(np.var(each, axis=0)))) if len(answers) else 0.0
 
 
-def moved(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | None:
+def moved(voice: Voice, rival: Voice, said: Floats, other: Floats, *, is_fit: bool = False) -> Finding | None:
     """Return how far a version's answers moved from those that it gave when it was made (index less its bias).
 
     Where the answers of the other version to the same rows moved half as far from its own, the rows explain it.
+    `is_fit` as in `collapse`.
     """
     ours, theirs = _index(voice, said), _index(rival, other)
     if ours is None:
@@ -190,15 +202,24 @@ def moved(voice: Voice, rival: Voice, said: Floats, other: Floats) -> Finding | 
         hint="Compare the rows that come with those that it learned from: tenure diagnose",
         evidence={"rival": theirs, "rows": len(said), "version": voice.version.number},
     )
-    return Threshold(warn=_MOVED_FAR, fail=float("inf") if explained else _MOVED_FAR).judge(measured, check=MOVED)
+    limit = float("inf") if explained or is_fit else _MOVED_FAR
+    return Threshold(warn=_MOVED_FAR, fail=limit).judge(measured, check=MOVED)
 
 
 def _index(voice: Voice, said: Floats) -> float | None:
-    """Return the population stability index of answers against those at release; None where it cannot be told."""
+    """Return the population stability index of answers against the nearest of those when the version was made.
+
+    None where it cannot be told.
+    """
+    told = [_stability(voice, before, said) for before in voice.when_made]
+    return min((index for index in told if index is not None), default=None)
+
+
+def _stability(voice: Voice, made: Floats, said: Floats) -> float | None:
     task = Task(voice.board.task)
-    names = tuple(f"class {code}" for code in range(voice.promise.predicted.shape[-1]))
+    names = tuple(f"class {code}" for code in range(made.shape[-1]))
     how = Said(task, names if task.is_classification else ())
-    before, now = (pl.DataFrame(how.columns(answers)).select(PREDICTION) for answers in (voice.promise.predicted, said))
+    before, now = (pl.DataFrame(how.columns(answers)).select(PREDICTION) for answers in (made, said))
     layout = layout_of(before, Schema(how.schema(Schema(())).columns[:1]))
     known, new = (sketch(rows, layout, start=_NO_TIME, end=_NO_TIME) for rows in (before, now))
     found = evidence(known, new, layout)[0]

@@ -15,7 +15,7 @@ from tenure.core.ladder import Rung, Step
 from tenure.core.lifecycle import Alias
 from tenure.engine.guards import collapse, disagreement, empty_answers, moved, tried
 from tenure.engine.pairs import Pairs, Voice, pairs_of, rows_since
-from tenure.engine.sequential import CANARY_BAR, harm_finding, leads
+from tenure.engine.sequential import CANARY_BAR, harm_finding, leads, speaks_for
 from tenure.engine.spans import Pace, pace_of
 from tenure.engine.workspace import Workspace
 from tenure.release.climbing import Place, place_above, rise, withdraw
@@ -236,10 +236,11 @@ def _without_outcomes(sight: _Sight) -> Iterator[Finding]:
     own = rows if in_shadow else rows.filter(pl.col("version") == sight.rung.version)
     gave = one.logged(own.filter(pl.col("id").is_in(sight.beside["id"].implode())) if in_shadow else own, sight.beside)
     said, theirs = one.answers(rows, sight.beside), other.answers(rows)
+    is_fit = speaks_for(sight.harm)
     found = (
         empty_answers(one, gave, allowed=0.0),
-        collapse(one, other, said, theirs),
-        moved(one, other, said, theirs) if sight.shown.windows >= 1 else None,
+        collapse(one, other, said, theirs, is_fit=is_fit),
+        moved(one, other, said, theirs, is_fit=is_fit) if sight.shown.windows >= 1 else None,
         disagreement(sight.workspace, one, other, said, theirs),
     )
     yield from (finding for finding in found if finding is not None)

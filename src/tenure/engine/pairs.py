@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 import polars as pl
 
+from tenure.core.errors import ArtifactError
 from tenure.core.lifecycle import ModelVersion
 from tenure.core.metrics import Targets
 from tenure.core.modelling import Floats, Indices, Leaderboard, Task
@@ -27,6 +28,9 @@ from tenure.model.scorer import Scorer
 from tenure.monitoring.realised import Answered, moments_of, reference_answers, usable
 
 _MOST_ROWS: Final = 20_000
+_NEWEST_OF: Final = 4
+_LEAST_NEWEST: Final = 200
+_MOST_NEWEST: Final = 2_000
 
 
 class Voice:
@@ -60,6 +64,33 @@ class Voice:
         return reference_answers(
             self._workspace.context.artifacts.get_table(self.board.oof), task=Task(self.board.task)
         )
+
+    @cached_property
+    def when_made(self) -> tuple[Floats, ...]:
+        """Return what it, or what was judged in its stead, said when it was made: whatever fits one of these is usual.
+
+        These are the answers of `promise`. Where it was made for a world that changed, they are those to the newest
+        judged rows alone, and its own to the same rows: what was judged had not learned from them, and knew the new
+        world less. Errors as in `board`.
+        """
+        if not self.board.recipe:
+            return (self.promise.predicted,)
+        artifacts = self._workspace.context.artifacts
+        oof = artifacts.get_table(self.board.oof)
+        judged = oof.filter("reported") if oof["reported"].any() else oof
+        newest = judged.sort("row").tail(min(max(judged.height // _NEWEST_OF, _LEAST_NEWEST), _MOST_NEWEST))
+        said = reference_answers(newest, task=Task(self.board.task)).predicted
+        rows = self._clean()
+        if rows is None or not self._inputs <= set(rows.columns):
+            return (said,)
+        return said, self.scorer.raw(rows[newest["row"].cast(pl.Int64)])
+
+    def _clean(self) -> pl.DataFrame | None:
+        """Return the rows that it was made from, where they are still kept."""
+        try:
+            return self._workspace.context.artifacts.get_table(self.board.clean) if self.board.clean else None
+        except ArtifactError:
+            return None
 
     def logged(self, rows: pl.DataFrame, beside: pl.DataFrame | None = None) -> Floats:
         """Return its answers to rows of `Traffic.joined` as the log holds them, (n, k) or (n,), else NaN.

@@ -15,7 +15,7 @@ from tenure.core.lifecycle import Alias, AliasMove, ModelVersion
 from tenure.engine.guards import collapse, empty_answers, tried
 from tenure.engine.logged_rows import excluded_periods
 from tenure.engine.pairs import Voice, pairs_of, rows_since
-from tenure.engine.sequential import ROLLBACK_BAR, harm_finding
+from tenure.engine.sequential import ROLLBACK_BAR, harm_finding, speaks_for
 from tenure.engine.spans import Pace, pace_of
 from tenure.engine.workspace import Workspace
 
@@ -55,7 +55,8 @@ def probation(workspace: Workspace) -> Finding | None:
         return None
     one, other = Voice(workspace, term.champion), Voice(workspace, term.previous)
     try:
-        stopped = blocking((*_guards(workspace, one, other, own), *_outcomes(workspace, one, other, own)))
+        told = _outcomes(workspace, one, other, own)
+        stopped = blocking((*_guards(workspace, one, other, own, is_fit=speaks_for(told)), *told))
     except (BundleError, ArtifactError) as error:  # nowhere to go back to, or nothing to compare with
         workspace.context.log.note(f"v{term.champion.number} cannot be held against v{term.previous.number}: {error}")
         return None
@@ -102,14 +103,14 @@ def _within(rows: pl.DataFrame, term: Term, pace: Pace, horizon: int) -> pl.Data
     return rows.filter(pl.col("at") < term.since + timedelta(seconds=horizon * (pace.seconds or 0.0)))
 
 
-def _guards(workspace: Workspace, one: Voice, other: Voice, own: pl.DataFrame) -> Iterator[Finding]:
-    """Yield what its answers tell before any outcome is known."""
+def _guards(workspace: Workspace, one: Voice, other: Voice, own: pl.DataFrame, *, is_fit: bool) -> Iterator[Finding]:
+    """Yield what its answers tell before any outcome is known; `is_fit` where outcomes speak for it already."""
     latest = own.sort("at").tail(_SAMPLE)
     yield from tried(workspace, one, other, latest, allowed=_FAILURES_ALLOWED)
     said = one.logged(latest)
     for found in (
         empty_answers(one, said, allowed=_FAILURES_ALLOWED),
-        collapse(one, other, said, other.answers(latest)),
+        collapse(one, other, said, other.answers(latest), is_fit=is_fit),
     ):
         if found is not None:
             yield found

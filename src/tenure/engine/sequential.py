@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tenure.core.evidence import Finding, Measurement, Threshold
@@ -43,6 +43,12 @@ def harm_finding(workspace: Workspace, one: Voice, other: Voice, pairs: Pairs, *
 def leads(evidence: Iterable[Finding]) -> bool:
     """Say whether the same bets, made the other way round, show that a version is better beyond chance."""
     return any(f.check == HARM and f.measurement.evidence["lead"] >= CANARY_BAR for f in evidence)
+
+
+def speaks_for(evidence: Sequence[Finding]) -> bool:
+    """Say whether outcomes speak for a version: it is better beyond chance, or loses less by its whole interval."""
+    found = [finding.measurement for finding in evidence if finding.check == HARM]
+    return leads(evidence) or any(one.high is not None and one.high < 0 for one in found)
 
 
 def _block(monitoring: MonitoringSection) -> tuple[int, float]:
