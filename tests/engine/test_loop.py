@@ -92,6 +92,12 @@ def test_a_new_model_that_would_pay_is_made_from_what_the_probes_chose() -> None
         assert action.cause.check == PROSPECT
 
 
+def test_harm_is_told_where_it_could_not_be_asked_what_would_do_better() -> None:
+    told = choose(ILL, AUTO, replace(HERE, unasked="The source cannot be read."))
+    assert told.verb is Verb.ESCALATE
+    assert "The source cannot be read." in told.reason
+
+
 def test_harm_that_no_probe_can_mend_is_told_to_a_person_once() -> None:
     told = choose(ILL, AUTO, replace(HERE, prospect=prospect(None, probability=0.1)))
     assert told.verb is Verb.ESCALATE

@@ -94,7 +94,7 @@ def _wish_without_remedy(health: HealthReport, situation: Situation) -> _Wish:
     """Return what is asked for where no probe promised that a new model would pay, or none could be asked."""
     harm = next((f for f in health.findings if f.verdict is Verdict.FAIL and f.check in _REALISED), None)
     if harm is not None:
-        if situation.prospect is None and not _faults_lately(health):
+        if situation.prospect is None and not situation.unasked and not _faults_lately(health):
             return _Wish(Verb.RETRAIN, f"The model is worse than promised. {harm.says}", harm)
         return _Wish(Verb.ESCALATE, f"{_why_no_retraining(health, situation)} {harm.says}", harm)
     drift = next(
@@ -113,6 +113,8 @@ def _wish_without_remedy(health: HealthReport, situation: Situation) -> _Wish:
 def _why_no_retraining(health: HealthReport, situation: Situation) -> str:
     if _faults_lately(health):
         return "The model did worse on rows that were broken; retraining would learn them."
+    if situation.unasked:
+        return f"The model is worse than promised, and what would do better could not be asked. {situation.unasked}"
     if situation.resting:
         return f"The model is worse than promised. {situation.resting}"
     said = "" if situation.prospect is None else f" {situation.prospect.says}"

@@ -30,7 +30,8 @@ class Situation:
     rows came to, None where there was no such walk. `past` holds earlier actions but keeps, oldest first.
 
     `prospect` says whether a new model would pay, None where it could not be asked. `harm` is the proof that the
-    version in office does worse than the one before, or does not answer as it must. `climbing` says in words what
+    version in office does worse than the one before, or does not answer as it must. `unasked` is why it could not be
+    asked whether a new model would pay. `climbing` says in words what
     stands on the ladder, `resting` why no new model is tried now; both are empty where there is nothing to say.
     """
 
@@ -40,5 +41,6 @@ class Situation:
     past: tuple[Action, ...] = ()
     prospect: Prospect | None = None
     harm: Finding | None = None
+    unasked: str = ""
     climbing: str = ""
     resting: str = ""

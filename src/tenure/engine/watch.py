@@ -31,7 +31,7 @@ from tenure.engine.permission import may, tell_once
 from tenure.engine.permits import Act
 from tenure.engine.policy import Policy, Situation
 from tenure.engine.probation import probation
-from tenure.engine.prospects import latest_prospect, prospect_for
+from tenure.engine.prospects import latest_prospect, not_asked, prospect_for
 from tenure.engine.recall import record_in, records_of
 from tenure.engine.runner import WALKED_EVENT, Walk
 from tenure.engine.source_looks import known_fingerprint
@@ -315,6 +315,7 @@ def _situation(
         walked_in_vain=f"run {walked[0].run_id} saw the same rows ({walked[0].reason})" if same else None,
         past=past_acts(workspace, lapsed=[p.action for p in proposals_of(workspace).all() if p.state is _LAPSED]),
         prospect=prospect,
+        unasked="" if prospect is not None else not_asked(workspace, workspace.champion().number),
         harm=harm,
         climbing=_climbing(workspace, chosen),
         resting="" if chosen is None else resting(workspace, health, chosen),
