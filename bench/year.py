@@ -247,7 +247,7 @@ def _hurts(up: Up, folder: Path, database: Postgres | None, scale: Scale) -> Hur
         return "the database was down for a week"
 
     def bad_release() -> str:
-        words = ["rollback", "--to", "v1", "--reason", "a bad release, forced through", "-q"]
+        words = ["rollback", "--to", "v1", "--reason", "a bad release, forced through"]
         done = subprocess.run([sys.executable, "-m", "tenure", *words], cwd=folder, capture_output=True, text=True)
         return f"v1 was put in office by force (exit code {done.returncode})"
 

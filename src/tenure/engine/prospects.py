@@ -174,11 +174,8 @@ def _volume(health: HealthReport) -> float:
 
 def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: Pin, question: _Question) -> Prospect:
     context = workspace.context
-    memory = [
-        context.artifacts.get_record(Prospect, event.output)
-        for event in reversed(workspace.ledger.events(kind=PROSPECT_EVENT, newest_first=True, limit=_MEMORY))
-        if event.output is not None
-    ]
+    events = workspace.ledger.events(kind=PROSPECT_EVENT, newest_first=True, limit=_MEMORY)
+    answered = [context.artifacts.get_record(Prospect, e.output) for e in reversed(events) if e.output is not None]
     now = int(pin.as_of.timestamp() * _SECOND)
     asked = consider(
         rows.history,
@@ -188,7 +185,7 @@ def _answer(workspace: Workspace, version: ModelVersion, rows: RowsSoFar, pin: P
         now=now,
         trigger=question.trigger,
         change=None if question.change is None else int(question.change.timestamp() * _SECOND),
-        memory=memory,
+        memory=[one for one in answered if one.unit == rows.worth.unit],  # other units teach nothing here
         former=rows.former,
         deadline=context.deadline(_SECONDS),
         threads=2,

@@ -100,7 +100,7 @@ def rows_so_far(workspace: Workspace, version: ModelVersion, scorer: Scorer, pin
         seed=workspace.context.seed,
         threads=1,
     )
-    worth = worth_of(workspace.context, version, model)
+    worth = worth_of(workspace.context, _learned_anew(workspace, version), model)
     history = History(
         problem=problem,
         times=both.times,
@@ -331,6 +331,16 @@ class _Past:
             return (step,)
         before = self.workspace.registry.version(recipe.version or int(run.data["incumbent"]["version"]))
         return self.making(before) if recipe.way is Way.RESTORE else (*self.making(before), step)
+
+
+def _learned_anew(workspace: Workspace, version: ModelVersion) -> ModelVersion:
+    """Return the version whose trees a version has: what it earns was measured on more than the latest rows."""
+    run = workspace.ledger.run(version.run_id)
+    held, base = run.data.get("recipe"), run.data.get("incumbent")
+    if held is None or base is None or Recipe.from_dict(held).way is Way.REFIT:
+        return version
+    before = workspace.registry.version(Recipe.from_dict(held).version or int(base["version"]))
+    return version if before.number >= version.number else _learned_anew(workspace, before)
 
 
 def _former(workspace: Workspace, version: ModelVersion) -> Sequence[ModelVersion]:
