@@ -24,6 +24,8 @@ from tenure.core.metrics import metric_named
 from tenure.core.modelling import Task
 from tenure.core.project import MonitoringSection, Project, parse_project
 from tenure.core.simulation import Deed, Measure, Simulation
+from tenure.engine.permission import may
+from tenure.engine.permits import Act as Ask
 from tenure.engine.simulation.coming import VirtualClock
 from tenure.engine.simulation.fleet import Plan, simulate
 from tenure.engine.simulation.flight import Aloft, Flight, Hooks, add_rows, fly, take_off
@@ -263,6 +265,19 @@ def test_a_watcher_that_cannot_look_is_noted_and_the_flight_goes_on(flown: Fly) 
     assert flight.acts[0].says == "Not now [temporary]: The database is away."
 
 
+def test_retrainings_in_a_flight_count_against_the_budget_and_the_first_model_does_not(flown: Fly) -> None:
+    at = iter(range(100))
+    held = []
+
+    def act(workspace: Workspace) -> Look | None:
+        held.append(may(workspace, Ask.RETRAIN).is_budget)
+        return retrain_and_release(workspace) if next(at) == 1 else None
+
+    flown(FlightPolicy("once", act=act), wish=project(operations={"retrains_per_month": 1}))
+    assert held[:6] == [False, False, True, True, True, True]
+    assert not held[6]  # 30 days later
+
+
 def test_ctrl_c_ends_a_flight_with_what_was_flown(flown: Fly) -> None:
     def before(aloft: Aloft) -> None:
         if aloft.number == 5:
@@ -479,6 +494,14 @@ def test_what_one_flight_trained_another_takes_again(home: Path) -> None:
         )
     assert [(policy.walks, policy.reused) for policy in found.policies] == [(0, 0), (2, 0), (2, 2)]
     assert found.policies[1].total == found.policies[2].total
+
+
+def test_under_a_budget_each_flight_trains_by_itself_so_that_it_pays_for_it(home: Path) -> None:
+    budget = {"operations": {"retrains_per_month": 5}}
+    both = [FlightPolicy(name, budget, act=retrain_twice()) for name in ("one", "two")]
+    with open_workspace(home) as workspace:
+        found = simulate(workspace, Plan(tuple(both)))
+    assert [(policy.walks, policy.reused) for policy in found.policies] == [(0, 0), (2, 0), (2, 0)]
 
 
 def test_the_command_writes_a_page_its_markdown_and_one_document(home: Path) -> None:

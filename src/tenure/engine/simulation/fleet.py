@@ -25,6 +25,7 @@ from tenure.engine.simulation.policies import AS_IT_IS, STATIC, FlightPolicy
 from tenure.engine.simulation.shadow import bring_code, shadow_of, twin_of
 from tenure.engine.watch import Look
 from tenure.engine.workspace import Workspace, open_workspace
+from tenure.state.ledger import StageRecord
 
 LEAST_BUDGET: Final = 5.0
 BUDGET_SHARE: Final = 1 / 6
@@ -141,8 +142,15 @@ class _Fleet:
                 log.note(f"{when}: {look.action.verb.value}. {look.action.reason}")
 
         started = perf_counter()
-        shared = [stage for flight in before for stage in flight.made]
-        flight = fly(folder, self.windows, policy, project=shadow, hooks=Hooks(after=told), shared=shared, looks=_LOOKS)
+        flight = fly(
+            folder,
+            self.windows,
+            policy,
+            project=shadow,
+            hooks=Hooks(after=told),
+            shared=_shared(policy.applied(shadow), before),
+            looks=_LOOKS,
+        )
         log.note(f"{policy.name}: {len(flight.windows)} windows in {perf_counter() - started:.0f} s")
         return flight
 
@@ -162,3 +170,10 @@ class _Fleet:
             self.first_walks += perf_counter() - started
             self.bases[key] = folder
         return self.bases[key]
+
+
+def _shared(project: Project, before: Sequence[Flight]) -> list[StageRecord]:
+    """Return what stages gave in earlier flights; nothing where a budget binds, for a training taken again is free."""
+    operations = project.operations
+    has_budget = operations.retrains_per_month is not None or operations.compute_per_month is not None
+    return [] if has_budget else [stage for flight in before for stage in flight.made]

@@ -19,6 +19,7 @@ from tenure.core.modelling import Task
 from tenure.core.ports import Log
 from tenure.core.project import Project, load_project
 from tenure.core.simulation import Act, Deed, Reign
+from tenure.engine.permission import WATCHER
 from tenure.engine.runner import run_walk
 from tenure.engine.simulation.acts import acts_of, reigns_of
 from tenure.engine.simulation.coming import Coming, VirtualClock, joined
@@ -130,7 +131,8 @@ def fly(
     project file. New rows to learn from come from the log; where the project does not learn from it, as files in
     `rows/` beside the source. What stages gave in flights with the same store of artifacts (`shared`) is taken again.
     While a version climbs the ladder the policy acts `looks` times in a window. An error with a remedy in an act is
-    noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is.
+    noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is. The policy acts as the
+    watcher, so that its walks count against the budgets; the first walk is nobody's, and free.
 
     Raises:
         HistoryError: no window came, or the first model was not let into office.
@@ -249,9 +251,10 @@ class _Course:
         return part, replace(said, target=self.desk.truth(part))
 
     def _look(self, aloft: Aloft) -> Look | None:
+        watcher = replace(self.workspace, context=replace(self.workspace.context, actor=WATCHER))
         with self._timed("acts"):
             try:
-                return self.flight.policy.act(self.workspace)
+                return self.flight.policy.act(watcher)
             except TenureError as error:
                 says = f"Not now [{error.code}]: {error.message}"
                 self.missed.append(Act(Deed.MISSED, self.clock().isoformat(), aloft.number, says))
