@@ -235,6 +235,7 @@ def test_while_a_version_climbs_windows_come_in_parts_and_nothing_is_lost(ready:
 
     def act(workspace: Workspace) -> Look | None:
         looks.append(workspace.context.clock())
+        return None
 
     windows = list(windows_of(history, cut))[:9]
     flight = fly(
@@ -458,7 +459,7 @@ def contents(folder: Path) -> dict[str, str]:
 def home(tmp_path: Path) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
-    shop().write_parquet(folder / "shop.parquet")
+    shop(rows=1_200).write_parquet(folder / "shop.parquet")
     (folder / "tenure.toml").write_text(PROJECT + '[alerts]\nwebhook = "http://127.0.0.1:1/never"\n')
     with open_workspace(folder):
         pass
@@ -494,6 +495,24 @@ def test_what_one_flight_trained_another_takes_again(home: Path) -> None:
         )
     assert [(policy.walks, policy.reused) for policy in found.policies] == [(0, 0), (2, 0), (2, 2)]
     assert found.policies[1].total == found.policies[2].total
+
+
+def test_the_first_model_learns_only_what_was_known_then_and_the_rest_comes_when_it_is(home: Path) -> None:
+    seen: list[tuple[datetime, pl.DataFrame]] = []
+
+    def act(workspace: Workspace) -> Look | None:
+        seen.append((workspace.context.clock(), pl.read_parquet(workspace.folder / "rows" / "*.parquet")))
+        return None
+
+    with open_workspace(home) as workspace:
+        history = read_history(workspace)
+        cut = cut_history(history, workspace.project.monitoring)
+        found = simulate(workspace, Plan((FlightPolicy("look", act=act),)))
+    before = history.rows[: cut.learned]
+    known_at, start = before["seen_at"].dt.replace_time_zone("UTC") + timedelta(days=10), cut.moments[0][0]
+    assert 0 < found.learned == (known_at <= start).sum() < before.height
+    assert [rows.height for _, rows in seen] == [(known_at <= at).sum() for at, _ in seen]
+    assert seen[-1][1].sort("seen_at").equals(before)
 
 
 def test_under_a_budget_each_flight_trains_by_itself_so_that_it_pays_for_it(home: Path) -> None:

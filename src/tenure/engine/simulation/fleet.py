@@ -18,7 +18,15 @@ from tenure.core.simulation import Simulation
 from tenure.engine.plan import LIFECYCLE
 from tenure.engine.simulation.coming import Coming, VirtualClock
 from tenure.engine.simulation.flight import Aloft, Flight, Hooks, add_rows, fly, take_off
-from tenure.engine.simulation.history import FEWEST_WINDOWS, History, cut_history, read_history, windows_of
+from tenure.engine.simulation.history import (
+    FEWEST_WINDOWS,
+    History,
+    cut_history,
+    late_of,
+    learned_of,
+    read_history,
+    windows_of,
+)
 from tenure.engine.simulation.judge import Frame, judged
 from tenure.engine.simulation.pace import pace_of
 from tenure.engine.simulation.policies import AS_IT_IS, STATIC, FlightPolicy
@@ -63,11 +71,11 @@ def simulate(workspace: Workspace, plan: Plan) -> Simulation:
     budget = plan.budget or min(project.training.budget, max(LEAST_BUDGET, BUDGET_SHARE * project.training.budget))
     policies = (STATIC, *(policy for policy in plan.policies if policy != STATIC))
     with tempfile.TemporaryDirectory(prefix="tenure-simulate-") as place:
-        fleet = _Fleet(workspace, Path(place), windows, history.rows[: cut.learned], budget)
+        fleet = _Fleet(workspace, Path(place), windows, learned_of(history, cut), late_of(history, cut), budget)
         started = perf_counter()
         flights = fleet.flown(policies)
         frame = Frame(
-            learned=cut.learned,
+            learned=fleet.learned.height,
             planned=len(windows),
             pace=pace_of(
                 flights,
@@ -96,12 +104,16 @@ def _notes(history: History, project: Project, flights: Sequence[Flight], planne
 
 @dataclass(slots=True)
 class _Fleet:
-    """What all flights share: the windows, the first rows, and the first model of each way to train it."""
+    """What all flights share: the windows, the first rows, and the first model of each way to train it.
+
+    `late` came before the first window too, but what came true of them got known only later.
+    """
 
     workspace: Workspace
     place: Path
     windows: Sequence[Coming]
     learned: pl.DataFrame
+    late: Coming
     budget: float
     bases: dict[str, Path] = field(default_factory=dict)
     first_walks: float = 0.0
@@ -149,6 +161,7 @@ class _Fleet:
             project=shadow,
             hooks=Hooks(after=told),
             shared=_shared(policy.applied(shadow), before),
+            late=self.late,
             looks=_LOOKS,
         )
         log.note(f"{policy.name}: {len(flight.windows)} windows in {perf_counter() - started:.0f} s")

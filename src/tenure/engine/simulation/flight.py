@@ -121,6 +121,7 @@ def fly(
     hooks: Hooks | None = None,
     budget_seconds: float | None = None,
     shared: Sequence[StageRecord] = (),
+    late: Coming | None = None,
     looks: int = 1,
     log: Log | None = None,
 ) -> Flight:
@@ -129,10 +130,11 @@ def fly(
     Rows are answered by whoever is in office; outcomes are posted when they are known; at the end of each window the
     policy acts, with the clock there. Without a model in office the first walk comes first. `project` stands for the
     project file. New rows to learn from come from the log; where the project does not learn from it, as files in
-    `rows/` beside the source. What stages gave in flights with the same store of artifacts (`shared`) is taken again.
-    While a version climbs the ladder the policy acts `looks` times in a window. An error with a remedy in an act is
-    noted, and the next window comes, as a watcher goes on. Ctrl-C ends the flight where it is. The policy acts as the
-    watcher, so that its walks count against the budgets; the first walk is nobody's, and free.
+    `rows/` beside the source. So come the `late` rows from before, when their outcome is known. What stages gave in
+    flights with the same store of artifacts (`shared`) is taken again. While a version climbs the ladder the policy
+    acts `looks` times in a window. An error with a remedy in an act is noted, and the next window comes, as a watcher
+    goes on. Ctrl-C ends the flight where it is. The policy acts as the watcher, so that its walks count against the
+    budgets; the first walk is nobody's, and free.
 
     Raises:
         HistoryError: no window came, or the first model was not let into office.
@@ -155,6 +157,8 @@ def fly(
         flight = Flight(policy, workspace.project, folder, desk.task, desk.classes)
         flight.seconds["first walk"] = perf_counter() - started
         course = _Course(flight, workspace, clock, desk, hooks or Hooks(), looks)
+        if late is not None:
+            course.wait_for(late)
         before = len(workspace.ledger.runs())
         start = clock().isoformat()
         try:
@@ -247,7 +251,8 @@ class _Course:
             self.clock.now = part.end
             self.desk.post()
             if not self.workspace.project.operations.learn_from_log:
-                self._grow(part)
+                self.wait_for(part)
+            self._grow()
         return part, replace(said, target=self.desk.truth(part))
 
     def _look(self, aloft: Aloft) -> Look | None:
@@ -260,19 +265,25 @@ class _Course:
                 self.missed.append(Act(Deed.MISSED, self.clock().isoformat(), aloft.number, says))
                 return None
 
-    def _grow(self, window: Coming) -> None:
-        """Write rows whose outcome got known beside the source, as one more file."""
+    def wait_for(self, rows: Coming) -> None:
+        """Add rows to the source once their outcome is known."""
         far = np.iinfo(np.int64).max
         known = [
             far if at is None or out is None else micros(at)
-            for at, out in zip(window.known_at, window.outcome, strict=True)
+            for at, out in zip(rows.known_at, rows.outcome, strict=True)
         ]
-        self.unlearned.append((window, np.array(known, dtype=np.int64)))
+        self.unlearned.append((rows, np.array(known, dtype=np.int64)))
+
+    def _grow(self) -> None:
+        """Write rows whose outcome got known beside the source, as one more file."""
+        far = np.iinfo(np.int64).max
         now, ready, waiting = micros(self.clock()), [], []
         for one, moments in self.unlearned:
             due = moments <= now
             if due.any():
                 target = pl.Series(self.desk.target, list(one.outcome), strict=False)
+                if self.desk.target in one.rows.columns:  # files of one source have the same types
+                    target = target.cast(one.rows[self.desk.target].dtype, strict=False)
                 ready.append(one.rows.with_columns(target).filter(pl.Series(due)))
             if not due.all():
                 waiting.append((one, np.where(due, far, moments)))

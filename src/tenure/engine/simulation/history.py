@@ -41,7 +41,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """Where history is cut: rows before `learned` are learned from, the others come in `windows` (row from, row to)."""
+    """Where history is cut: the first `learned` rows came before, the others come in `windows` (row from, row to)."""
 
     learned: int
     windows: tuple[tuple[int, int], ...]
@@ -100,9 +100,10 @@ def cut_history(
         if monitoring.window_rows
         else _of_time(times, begin, monitoring, whole_until)
     )
-    if cut.learned == 0 or len(cut.windows) < FEWEST_WINDOWS:
+    known = int(_known_before(history, cut).sum()) if cut.windows else cut.learned
+    if known == 0 or len(cut.windows) < FEWEST_WINDOWS:
         raise HistoryError(
-            f"History holds {cut.learned:,} rows to learn from and {len(cut.windows)} whole windows of "
+            f"History holds {known:,} rows to learn from and {len(cut.windows)} whole windows of "
             f"{monitoring.window} after them; {FEWEST_WINDOWS} windows are needed at least.",
             where="--from" if start is not None else "data.source",
             hint="Give another --from, or a shorter window in a policy file: [monitoring] window = '1d'.",
@@ -142,19 +143,39 @@ def _of_rows(times: NDArray[np.int64], begin: int, size: int) -> Cut:
     return Cut(begin, tuple(windows), tuple(moments))
 
 
+def _known_before(history: History, cut: Cut) -> NDArray[np.bool_]:
+    """Say of the rows before the first window whose outcome was known when it began."""
+    return np.asarray(history.known[: cut.learned] <= _us(cut.moments[0][0]))
+
+
+def learned_of(history: History, cut: Cut) -> pl.DataFrame:
+    """Return what the first model may learn from: the rows whose outcome was known when the first window began."""
+    return history.rows[: cut.learned].filter(pl.Series(_known_before(history, cut)))
+
+
+def late_of(history: History, cut: Cut) -> Coming:
+    """Return the rows from before the first window whose outcome got known only after it had begun."""
+    late, begin = np.flatnonzero(~_known_before(history, cut)), cut.moments[0][0]
+    start = _moment(int(history.times[0]))
+    return _coming(history, late, (start, begin))
+
+
 def windows_of(history: History, cut: Cut) -> Iterator[Coming]:
     """Yield the windows of a cut history as they come in a flight."""
-    for (begin, end), (start, stop) in zip(cut.windows, cut.moments, strict=True):
-        rows = history.rows[begin:end]
-        yield Coming(
-            start,
-            stop,
-            rows,
-            event_at=[_moment(at) for at in history.times[begin:end].tolist()],
-            outcome=rows[history.target].to_list(),
-            known_at=[_moment(at) for at in history.known[begin:end].tolist()],
-            ids=[f"r{number}" for number in range(begin, end)],
-        )
+    for (begin, end), moments in zip(cut.windows, cut.moments, strict=True):
+        yield _coming(history, np.arange(begin, end), moments)
+
+
+def _coming(history: History, places: NDArray[np.int64], moments: tuple[datetime, datetime]) -> Coming:
+    rows = history.rows[places]
+    return Coming(
+        *moments,
+        rows,
+        event_at=[_moment(at) for at in history.times[places].tolist()],
+        outcome=rows[history.target].to_list(),
+        known_at=[_moment(at) for at in history.known[places].tolist()],
+        ids=[f"r{place}" for place in places.tolist()],
+    )
 
 
 def _us(moment: datetime) -> int:
