@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from tenure.cli.app import app
 from tenure.core.errors import ConfigError, HistoryError, SourceMissingError, TemporaryError
 from tenure.core.ladder import Rung, Step
-from tenure.core.lifecycle import Alias
+from tenure.core.lifecycle import Alias, OutcomeRecord
 from tenure.core.metrics import metric_named
 from tenure.core.modelling import Task
 from tenure.core.project import MonitoringSection, Project, parse_project
@@ -168,6 +168,31 @@ def test_without_a_time_column_or_enough_windows_it_says_what_to_do(tmp_path: Pa
     times = shop()["seen_at"].dt.epoch("us").to_numpy()
     with pytest.raises(HistoryError, match="windows are needed"):
         cut_history(History(shop(), "left", times, times), MonitoringSection(window="90d"))
+
+
+def test_rows_of_the_log_that_came_true_are_history_too_and_none_comes_twice(flown: Fly) -> None:
+    flight = flown()
+    delay = timedelta(days=10)
+    windows = [flown.window for flown in flight.windows]
+    held, ends = windows[3].event_at[-1], windows[-1].end
+    with open_workspace(flight.folder, project=flight.project, clock=lambda: ends) as workspace:
+        add_rows(flight.folder, 1, pl.concat([window.rows for window in windows[:4]]))  # these are in the source too
+        other = {"yes": "no", "no": "yes"}[str(windows[5].outcome[0])]
+        late = OutcomeRecord(other, ends.isoformat(), prediction_id=windows[5].ids[0])
+        workspace.traffic.record_outcomes([late])
+        log, source = workspace.traffic.joined(), pl.read_parquet(flight.folder / "rows" / "*.parquet")
+        history = read_history(workspace)
+    only_log = log.filter(pl.col("outcome").is_not_null(), pl.col("event_at") > held)
+    assert 0 < history.logged == only_log.height < log.height
+    assert history.rows.height == source.height + only_log.height
+    assert history.rows.columns == source.columns
+    assert (np.diff(history.times) >= 0).all()
+    after = history.known - history.times - round(delay / timedelta(microseconds=1))
+    place = int(np.flatnonzero(after)[0])
+    assert np.count_nonzero(after) == 1
+    assert history.rows["left"][place] == other
+    assert history.rows["seen_at"][place] == windows[5].rows["seen_at"][0]
+    assert history.known[place] == round(ends.timestamp() * 1e6)
 
 
 # ---- a flight ----

@@ -75,8 +75,13 @@ def _recounted(column: Column, series: pl.Series) -> Column:
 
 
 def _as_source(frame: pl.DataFrame, schema: Schema, rows: pl.DataFrame, sent: list[dict[str, Any]]) -> pl.DataFrame:
-    """Return logged rows as rows of the source; those whose outcome the target's type cannot hold are left out."""
+    """Return logged rows as rows of the source; those whose outcome the target's type cannot hold are left out.
+
+    A column of `frame` that the schema does not know is taken from `rows` as it is.
+    """
     columns = [_column(frame[column.name], column, rows, sent) for column in schema.columns]
+    described = {column.name for column in schema.columns}
+    columns += [rows[name] for name in frame.columns if name not in described]
     return pl.DataFrame(columns).drop_nulls(schema.target)
 
 

@@ -97,6 +97,8 @@ def _notes(history: History, project: Project, flights: Sequence[Flight], planne
         notes.append(f"It was interrupted: {count} of {planned} windows were flown.")
     if count < _FEW_WINDOWS:
         notes.append(f"{count} windows are few: the intervals are too narrow rather than too wide.")
+    if history.logged:
+        notes.append(f"{history.logged:,} rows came from the log, with outcomes known when the log says.")
     if project.data.outcome_delay == 0:
         notes.append("data.outcome_delay is 0: outcomes were taken as known at once, which flatters every retraining.")
     return tuple(notes)

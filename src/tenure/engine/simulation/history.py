@@ -15,13 +15,15 @@ from tenure.core.errors import HistoryError
 from tenure.core.project import MonitoringSection
 from tenure.engine.simulation.coming import Coming
 from tenure.engine.workspace import Workspace
-from tenure.ingest.roles import Declared, prepare
+from tenure.ingest.logged import with_logged
+from tenure.ingest.roles import Declared, infer_schema, prepare
 from tenure.ingest.table import read_table
 from tenure.monitoring.windows import ORIGIN
 
 LEARNED_SHARE: Final = 1 / 3
 FEWEST_WINDOWS: Final = 4
 _MOMENT: Final = pl.Datetime("us")
+_KNOWN: Final = "tenure: known at, us"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +51,10 @@ class Cut:
 
 
 def read_history(workspace: Workspace) -> History:
-    """Read the source, and order its rows by time; rows without a time or a target are left out.
+    """Read the source, and the rows of the log that came true and are not in it, and order them by time.
+
+    Outcomes of the source were known after `data.outcome_delay`, those of the log when it says. Rows without a time or
+    a target are left out.
 
     Raises:
         HistoryError: the project names no time column.
@@ -66,10 +71,18 @@ def read_history(workspace: Workspace) -> History:
     declared = Declared.of(data)
     declared.check(table.frame.columns)
     frame = prepare(table, declared, task)
+    schema = infer_schema(frame, declared, task, table)
     frame = frame.filter(pl.col(data.time).is_not_null() & pl.col(data.target).is_not_null())
+    frame = frame.with_columns(pl.Series(_KNOWN, _micros(frame[data.time]) + round(1e6 * data.outcome_delay)))
+    came = workspace.traffic.joined().filter(pl.col("outcome").is_not_null())
+    logged = 0
+    if came.height:
+        known = pl.Series(_KNOWN, _micros(came["known_at"]))
+        whole = with_logged(frame, schema, came.with_columns(known), workspace.context.log)
+        frame, logged = whole, whole.height - frame.height
     frame = frame.sort(data.time, maintain_order=True)
-    times = _micros(frame[data.time])
-    return History(frame, data.target, times, times + round(1e6 * data.outcome_delay))
+    times, moments = _micros(frame[data.time]), frame[_KNOWN].to_numpy()
+    return History(frame.drop(_KNOWN), data.target, times, moments, logged)
 
 
 def _micros(times: pl.Series) -> NDArray[np.int64]:
