@@ -93,14 +93,13 @@ def _last_health(workspace: Workspace) -> int:
 
 def _write_page(workspace: Workspace, seen: Look) -> None:
     """Write the page of its health anew, for whoever opens it on the server."""
-    if seen.health is not None:
-        page = health_page(seen.health, workspace.project, action=seen.action)
-        write_whole(workspace.folder / REPORTS_FOLDER / HEALTH_PAGE, page.encode())
+    page = health_page(seen.health, workspace.project, action=seen.action)
+    write_whole(workspace.folder / REPORTS_FOLDER / HEALTH_PAGE, page.encode())
 
 
 def _line(seen: Look) -> str:
     """Return one look as one line."""
-    headline = "" if seen.health is None or seen.health.headline in seen.action.reason else seen.health.headline
+    headline = "" if seen.health.headline in seen.action.reason else seen.health.headline
     arrow = " -> " if headline else ""
     return " ".join(f"{headline}{arrow}{seen.action.verb.value}: {seen.action.reason}".split())
 
@@ -112,7 +111,8 @@ def _minute(moment: datetime) -> str:
 def _reply(seen: Look) -> Reply:
     action = seen.action
     result: dict[str, Any] = {"health": seen.health, "action": action, "walk": None, "release": seen.release}
-    shows = [] if seen.health is None else [*health_shows(seen.health), ""]
+    result |= {"rungs": seen.rungs, "excluded": [one.cause for one in seen.excluded]}
+    shows = [*health_shows(seen.health), ""]
     shows.append(f"Chosen: {action.verb.value}. {action.reason}")
     if action.proposal is not None:
         shows.append(f"Proposed: {action.proposal}")
@@ -120,6 +120,7 @@ def _reply(seen: Look) -> Reply:
         walk = seen.walk
         result["walk"] = {"run": walk.run_id, "outcome": walk.outcome, "reason": walk.reason, "version": walk.version}
         shows.append(f"The walk ended in {walk.outcome}: {sentence(walk.reason)}")
+    shows += [rung.says for rung in seen.rungs]
     if seen.release is not None:
         shows.append(f"v{seen.release.version} is back in office.")
     return Reply(result=result, shows=shows, exit_code=_exit_code(seen))
@@ -137,6 +138,6 @@ def _exit_code(seen: Look) -> int:
 
 def _exit_code_of_keep(seen: Look) -> int:
     """Say again what an earlier look said: that nothing new is chosen does not make an ill model well."""
-    if (seen.health is not None and seen.health.status is Health.ILL) or seen.waiting is Verb.ESCALATE:
+    if seen.health.status is Health.ILL or seen.waiting is Verb.ESCALATE:
         return ALARM
     return OK if seen.waiting is None else APPROVAL
