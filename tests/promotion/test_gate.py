@@ -173,8 +173,8 @@ def test_what_a_correction_may_lose_is_a_share_of_the_skill_in_what_it_is_judged
     walk, rng = small_walk(clean_world(), ctx.artifacts), np.random.default_rng(1)
     table = ctx.artifacts.get_table(walk.leaderboard.oof)
     mean = table["p_1"].mean()
-    timid = mean + 0.107 * (table["p_1"].to_numpy() - mean)
-    noisy = np.clip(mean + 0.1 * (table["p_1"].to_numpy() - mean) + 0.05 * rng.normal(size=timid.size), 0.01, 0.99)
+    timid = mean + 0.036 * (table["p_1"].to_numpy() - mean)
+    noisy = np.clip(mean + 0.03 * (table["p_1"].to_numpy() - mean) + 0.06 * rng.normal(size=timid.size), 0.01, 0.99)
     new, old = (
         replace(
             walk.leaderboard,
@@ -190,7 +190,7 @@ def test_what_a_correction_may_lose_is_a_share_of_the_skill_in_what_it_is_judged
     decision = gate(ctx, walk.snapshot, walk.quality, walk.plan, new, robustness, champion, recipe)
     assert decision.comparison is not None
     assert decision.comparison.gain > 0
-    assert -0.05 * (new.score.value - new.baseline.value) < decision.comparison.low < 0
+    assert -0.25 * (new.score.value - new.baseline.value) < decision.comparison.low < 0
     assert decision.outcome is Outcome.HOLD, decision.reason
 
 
