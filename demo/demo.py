@@ -73,6 +73,7 @@ def write_project() -> None:
         "training": 'budget = "16s"',
         "monitoring": 'window = "30d"',
         "operations": 'autonomy = "auto"',
+        "promotion": "steps = []",  # months pass in seconds here: no time to try a version on live traffic
     }.items():
         text = put_into(text, section, lines)
     tomllib.loads(text)
@@ -201,16 +202,17 @@ def half_a_year(months: list[Month]) -> str:
 
 
 def a_bad_release(month: Month, good: str) -> None:
-    """Put the old model back by hand, as happens, and let tenure notice that it loses."""
+    """Put the old model back by hand, as happens; tenure has to notice that it loses, and take it out again."""
     say("A colleague prefers the old model and forces it back into office by hand:")
     tenure("rollback", "--to", "v1", "--reason", "a colleague prefers the old model")
     with Server() as server:
         ids = score_month(server, month)
         outcomes_arrive(server, month, ids)
         seen = watch()
-    if seen["action"]["verb"] != "roll back" or office() != good:
-        sys.exit("the bad release was not rolled back")
-    say(f"  {good} is back in office, put there by the policy.")
+    held = office()
+    if seen["action"]["verb"] not in ("roll back", "retrain") or held == "v1":
+        sys.exit("the bad release stayed in office")
+    say(f"  {held} is in office now, put there by the policy; {good} was there before the colleague came.")
 
 
 def main() -> None:
