@@ -35,7 +35,6 @@ from tenure.model.target import encode_target
 from tenure.monitoring.windows import window_numbers
 from tenure.retraining.history import History, Incumbent, Making
 from tenure.state.features import feature
-from tenure.state.registry import Registry
 
 Moments = NDArray[np.int64]
 _ALL: Final = Recipe("all")
@@ -345,10 +344,6 @@ def _learned_anew(workspace: Workspace, version: ModelVersion) -> ModelVersion:
 
 def _former(workspace: Workspace, version: ModelVersion) -> Sequence[ModelVersion]:
     """Return the latest versions that held the office before, newest first."""
-    return former_champions(workspace.registry, version.number)[:_FORMER]
-
-
-def former_champions(registry: Registry, champion: int) -> list[ModelVersion]:
-    """Return the versions that held the office, the latest first, without the one that holds it."""
-    numbers = [move.after for move in reversed(registry.moves()) if move.alias is Alias.CHAMPION]
-    return [registry.version(n) for n in dict.fromkeys(numbers) if n is not None and n != champion]
+    held = [move.after for move in reversed(workspace.registry.moves()) if move.alias is Alias.CHAMPION]
+    numbers = [number for number in dict.fromkeys(held) if number is not None and number != version.number]
+    return [workspace.registry.version(number) for number in numbers[:_FORMER]]

@@ -168,9 +168,10 @@ def look_and_act(workspace: Workspace) -> Look:
         asked = harm is None and not waits
         seen = _chosen(workspace, health, prospect_for(workspace, health) if asked else None, harm)
         lease.renew()  # what was seen is stale where another leads by now
-        review(workspace, seen.action)
-        if waits:  # nothing is begun beside it but what cannot wait
-            seen = seen if seen.action.verb is Verb.ROLL_BACK else _kept(seen, waits)
+        if not waits:
+            review(workspace, seen.action)
+        elif seen.action.verb is not Verb.ROLL_BACK:  # nothing is begun beside it but what cannot wait
+            seen = _kept(seen, waits)
         done = _carry_out(workspace, lease, _held_back(workspace, seen))
         return replace(done, rungs=rungs, excluded=excluded)
 
